@@ -1,0 +1,134 @@
+"""Files that are never half-written, and HDF5 files that are never trusted before they are looked at."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from cortexsnn.errors import InputError
+
+__all__ = ["existing_file", "open_hdf5", "replacing", "write_text"]
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which takes its place only when the block ends without error.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write. Its folder is made if it is missing.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write. Removed if the block raises, so that an interrupted write leaves the old file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
+    >>> with replacing(target) as temporary:
+    ...     _ = temporary.write_text("1 2 3")
+    >>> target.read_text()
+    '1 2 3'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise InputError("output file", str(target), "a file name", "a folder of that name exists")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner may read; give the result the usual permissions.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a whole text file in UTF-8, or leave what was there."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def existing_file(path: str | os.PathLike[str], what: str) -> Path:
+    """Return `path` if it is a non-empty file, or raise `InputError` naming `what` was looked for."""
+    given = Path(path)
+    if not given.exists():
+        raise InputError(what, str(given), "an existing file")
+    if not given.is_file():
+        raise InputError(what, str(given), "a file", "this is a folder")
+    if given.stat().st_size == 0:
+        raise InputError(what, str(given), "a file with content", "this one is empty (0 bytes)")
+    return given
+
+
+def _refuse_links_elsewhere(file: h5py.File, path: Path, what: str) -> None:
+    """Walk every link and dataset; refuse what would make HDF5 read outside this file."""
+    pending = [file["/"]]
+    seen: set[tuple[int, int]] = set()
+    while pending:
+        group = pending.pop()
+        info = h5py.h5o.get_info(group.id)
+        if (info.fileno, info.addr) in seen:
+            continue
+        seen.add((info.fileno, info.addr))
+        for name in group:
+            link = group.get(name, getlink=True)
+            where = f"{group.name.rstrip('/')}/{name}"
+            if isinstance(link, h5py.ExternalLink):
+                raise InputError(f"{what} {path}, entry {where}", link.filename, "data inside the file itself",
+                                 "links to other files are refused; copy the data in")  # fmt: skip
+            member = group.get(name)
+            if isinstance(member, h5py.Group):
+                pending.append(member)
+            elif isinstance(member, h5py.Dataset) and (member.is_virtual or member.external):
+                raise InputError(f"{what} {path}, entry {where}", "virtual or external storage",
+                                 "data inside the file itself", "copy the data in")  # fmt: skip
+
+
+def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
+    """Open an HDF5 file for reading after checking that it keeps all of its data inside.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    what : str
+        What the file is to the user, for messages (``"spike file"``).
+
+    Returns
+    -------
+    h5py.File
+        Open for reading; close it, or use it in a ``with`` block.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, truncated, not HDF5, or reads from other files.
+    """
+    checked = existing_file(path, what)
+    try:
+        file = h5py.File(checked, "r")
+    except OSError as error:
+        raise InputError(what, str(checked), "a complete HDF5 file", f"HDF5 says: {error}") from None
+    try:
+        _refuse_links_elsewhere(file, checked, what)
+    except (RuntimeError, KeyError, OSError) as error:
+        file.close()
+        raise InputError(what, str(checked), "a complete HDF5 file", f"HDF5 says: {error}") from None
+    except InputError:
+        file.close()
+        raise
+    return file

@@ -1,0 +1,24 @@
+"""What a spiking network is, independent of any simulator: populations, projections, and a file for them."""
+
+from cortexsnn.network.description import (
+    DECODERS,
+    RESETS,
+    Adaptation,
+    Network,
+    Population,
+    Projection,
+    delay_in_steps,
+)
+from cortexsnn.network.storage import load, save
+
+__all__ = [
+    "DECODERS",
+    "RESETS",
+    "Adaptation",
+    "Network",
+    "Population",
+    "Projection",
+    "delay_in_steps",
+    "load",
+    "save",
+]

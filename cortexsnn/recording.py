@@ -1,0 +1,302 @@
+"""What a run leaves behind: an `xarray.DataTree` with one node per population, whatever simulator made it.
+
+Layout
+------
+Root: coordinate ``trial``, variable ``trial_duration_s(trial)``, attributes ``dt_s``, ``source``, ``network``.
+One node per population: ``spike_trial``, ``spike_step``, ``spike_time`` (s from trial start), ``spike_neuron`` on
+dimension ``spike``, sorted by trial, step, neuron; coordinate ``neuron``; optionally ``potential(trial, time,
+neuron)``; attributes ``kind`` and ``layer`` (0 for inputs, then 1, 2, ... in order of depth).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from cortexsnn.errors import InputError
+from cortexsnn.files import open_hdf5, replacing
+
+__all__ = [
+    "RecordedPopulation",
+    "compare",
+    "dense_spikes",
+    "load",
+    "make_recording",
+    "populations",
+    "save",
+]
+
+SCHEMA = "cortexsnn-recording-1"
+_SPIKE_VARIABLES = ("spike_trial", "spike_step", "spike_time", "spike_neuron")
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedPopulation:
+    """Spikes and potentials of one population, as a simulator hands them over.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"input", "lif", "readout"}
+    size : int
+        Number of neurons, silent ones included.
+    trial, step, neuron : array of int, shape (spike,)
+        Where each spike belongs, in any order. Several spikes of one input channel in a step appear several
+        times.
+    potential : array, shape (trial, time, neuron), optional
+        V[t] before the reset.
+    """
+
+    name: str
+    kind: str
+    size: int
+    trial: NDArray[np.integer]
+    step: NDArray[np.integer]
+    neuron: NDArray[np.integer]
+    potential: NDArray[np.float64] | None = None
+
+    @classmethod
+    def from_counts(
+        cls, name: str, kind: str, counts: NDArray[Any], potential: NDArray[np.float64] | None = None
+    ) -> RecordedPopulation:
+        """Turn an array of spike counts, shape (trial, time, neuron), into ragged spikes."""
+        where = np.nonzero(counts)
+        repeats = np.asarray(counts[where], dtype=np.int64)
+        trial, step, neuron = (np.repeat(axis, repeats) for axis in where)
+        return cls(name, kind, counts.shape[2], trial, step, neuron, potential)
+
+
+def _node(population: RecordedPopulation, layer: int, dt_s: float, trials: int) -> xr.Dataset:
+    order = np.lexsort((population.neuron, population.step, population.trial))
+    trial, step, neuron = (
+        np.asarray(axis)[order].astype(np.int32) for axis in (population.trial, population.step, population.neuron)
+    )
+    variables: dict[str, Any] = {
+        "spike_trial": ("spike", trial, {"long_name": "trial of the spike"}),
+        "spike_step": ("spike", step, {"long_name": "time step of the spike from the start of its trial"}),
+        "spike_time": ("spike", step * dt_s, {"long_name": "time from the start of the trial", "units": "s"}),
+        "spike_neuron": ("spike", neuron, {"long_name": "neuron that fired"}),
+    }
+    coordinates: dict[str, Any] = {"neuron": np.arange(population.size)}
+    if population.potential is not None:
+        if population.potential.shape[0] != trials or population.potential.shape[2] != population.size:
+            raise InputError(f"shape of the potential of '{population.name}'", population.potential.shape,
+                             f"({trials}, time, {population.size})")  # fmt: skip
+        variables["potential"] = (
+            ("trial", "time", "neuron"),
+            population.potential,
+            {"long_name": "membrane potential before the reset", "units": "1"},
+        )
+        coordinates["time"] = ("time", np.arange(population.potential.shape[1]) * dt_s, {"units": "s"})
+    return xr.Dataset(variables, coordinates, {"kind": population.kind, "layer": layer})
+
+
+def make_recording(
+    recorded: Sequence[RecordedPopulation],
+    *,
+    dt_s: float,
+    trials: int,
+    steps: int,
+    source: str,
+    network: str = "",
+    description: Mapping[str, Any] | None = None,
+) -> xr.DataTree:
+    """Put the populations of one run together.
+
+    Parameters
+    ----------
+    recorded : sequence of RecordedPopulation
+        From the input to the readout; LIF populations are numbered as layers 1, 2, ... in this order.
+    dt_s : float
+        Time step in seconds.
+    trials, steps : int
+        Number of trials and time steps in each.
+    source : str
+        What made it (``"reference"``, ``"brian2 cpp_standalone"``, ``"torch"``).
+    network : str
+        Fingerprint of the network.
+    description : mapping, optional
+        Anything else that JSON can say.
+
+    Returns
+    -------
+    xarray.DataTree
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.zeros((2, 5, 3), dtype=int)
+    >>> counts[1, 4, 2] = 1
+    >>> recording = make_recording(
+    ...     [RecordedPopulation.from_counts("hidden1", "lif", counts)], dt_s=0.01, trials=2, steps=5, source="example"
+    ... )
+    >>> float(recording["hidden1"]["spike_time"][0])
+    0.04
+    """
+    root = xr.Dataset(
+        {
+            "trial_duration_s": (
+                "trial",
+                np.full(trials, steps * dt_s),
+                {"long_name": "duration of the trial", "units": "s"},
+            )
+        },
+        {"trial": np.arange(trials)},
+        {
+            "schema": SCHEMA,
+            "dt_s": float(dt_s),
+            "source": source,
+            "network": network,
+            "description": json.dumps(dict(description or {}), sort_keys=True),
+        },
+    )
+    nodes: dict[str, xr.Dataset] = {"/": root}
+    layer = 0
+    for population in recorded:
+        if population.kind != "input":
+            layer += 1
+        nodes[f"/{population.name}"] = _node(population, layer, dt_s, trials)
+    return xr.DataTree.from_dict(nodes)
+
+
+def populations(recording: xr.DataTree, kind: str | None = None) -> list[str]:
+    """Names of the populations in order of depth, all or those of one kind."""
+    return [name for name, node in recording.children.items() if kind is None or node.attrs.get("kind") == kind]
+
+
+def steps_per_trial(recording: xr.DataTree) -> NDArray[np.int64]:
+    """Number of time steps of every trial."""
+    return np.rint(recording["trial_duration_s"].to_numpy() / recording.attrs["dt_s"]).astype(np.int64)
+
+
+def dense_spikes(recording: xr.DataTree, population: str) -> NDArray[np.uint8]:
+    """Spike counts of one population on the grid of time steps.
+
+    Parameters
+    ----------
+    recording : xarray.DataTree
+    population : str
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (trial, time, neuron)
+        Time runs to the longest trial.
+    """
+    if population not in recording.children:
+        raise InputError("population", population, f"one of {', '.join(recording.children)}")
+    node = recording[population]
+    steps = steps_per_trial(recording)
+    dense = np.zeros((steps.size, int(steps.max(initial=0)), node.sizes["neuron"]), dtype=np.uint8)
+    np.add.at(
+        dense, (node["spike_trial"].to_numpy(), node["spike_step"].to_numpy(), node["spike_neuron"].to_numpy()), 1
+    )
+    return dense
+
+
+def save(recording: xr.DataTree, path: str | Path) -> None:
+    """Write a recording to netCDF, one group per population."""
+    compressed = {
+        f"/{name}": {str(v): {"zlib": True, "complevel": 1} for v in node.to_dataset(inherit=False).data_vars}
+        for name, node in recording.children.items()
+    }
+    with replacing(path) as temporary:
+        recording.to_netcdf(temporary, engine="h5netcdf", encoding=compressed)
+
+
+def load(path: str | Path) -> xr.DataTree:
+    """Read a recording into memory and check that it is whole.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, not a recording, or has spikes outside of its trials or neurons.
+    """
+    open_hdf5(path, "recording file").close()
+    try:
+        recording = xr.open_datatree(path, engine="h5netcdf").load()
+        recording.close()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError("recording file", str(path), "a netCDF file that cortexsnn wrote", str(error)) from None
+    _check(recording, Path(path))
+    return recording
+
+
+def _check(recording: xr.DataTree, path: Path) -> None:
+    schema = recording.attrs.get("schema")
+    if schema != SCHEMA:
+        raise InputError(f"schema of {path}", schema, f"'{SCHEMA}'", "is this a recording?")
+    dt_s = recording.attrs.get("dt_s")
+    if not isinstance(dt_s, float | np.floating) or not np.isfinite(dt_s) or dt_s <= 0:
+        raise InputError(f"attribute dt_s of {path}", dt_s, "a positive number of seconds")
+    if "trial_duration_s" not in recording.data_vars or not recording.children:
+        raise InputError(
+            f"contents of {path}", list(recording.children), "trial_duration_s and at least one population"
+        )
+    steps = steps_per_trial(recording)
+    for name, node in recording.children.items():
+        missing = [v for v in (*_SPIKE_VARIABLES, "neuron") if v not in node.variables]
+        if missing:
+            raise InputError(
+                f"population '{name}' of {path}", list(map(str, node.variables)), f"a variable '{missing[0]}'"
+            )
+        trial, step, neuron = (node[v].to_numpy() for v in ("spike_trial", "spike_step", "spike_neuron"))
+        if trial.size and not (trial.min() >= 0 and trial.max() < steps.size):
+            raise InputError(f"spike_trial of '{name}' in {path}", int(trial.max()), f"0 to {steps.size - 1}")
+        if step.size and not (step.min() >= 0 and np.all(step < steps[trial])):
+            raise InputError(f"spike_step of '{name}' in {path}", int(step.max()), "steps inside the trial")
+        if neuron.size and not (neuron.min() >= 0 and neuron.max() < node.sizes["neuron"]):
+            raise InputError(
+                f"spike_neuron of '{name}' in {path}", int(neuron.max()), f"0 to {node.sizes['neuron'] - 1}"
+            )
+
+
+def compare(expected: xr.DataTree, observed: xr.DataTree) -> xr.Dataset:
+    """Compare two recordings of the same trials spike for spike.
+
+    Parameters
+    ----------
+    expected, observed : xarray.DataTree
+        Two recordings of the same network on the same input.
+
+    Returns
+    -------
+    xarray.Dataset
+        On dimension ``population`` (those of kind lif and readout): ``spikes`` in `expected`, ``differing`` (size
+        of the symmetric difference of (trial, step, neuron)), ``active_percent`` of all bins, ``rate_hz``,
+        ``potential_difference`` (largest) and ``potential_scale`` (largest absolute value; NaN where not recorded).
+    """
+    names = [n for n in populations(expected) if expected[n].attrs["kind"] != "input"]
+    if names != [n for n in populations(observed) if observed[n].attrs["kind"] != "input"]:
+        raise InputError("populations of the second recording", populations(observed), f"{populations(expected)}")
+    if not np.array_equal(expected["trial_duration_s"], observed["trial_duration_s"]):
+        raise InputError("trials of the second recording", observed.sizes["trial"], "the same trials as in the first")
+    columns: dict[str, list[float]] = {
+        key: []
+        for key in ("spikes", "differing", "active_percent", "rate_hz", "potential_difference", "potential_scale")
+    }
+    seconds = float(expected["trial_duration_s"].sum())
+    for name in names:
+        left, right = dense_spikes(expected, name), dense_spikes(observed, name)
+        columns["spikes"].append(int(left.sum()))
+        columns["differing"].append(int((left != right).sum()))
+        columns["active_percent"].append(100 * float(left.mean()))
+        columns["rate_hz"].append(float(left.sum()) / (seconds * left.shape[2]))
+        difference, scale = float("nan"), float("nan")
+        if "potential" in expected[name] and "potential" in observed[name]:
+            reference = expected[name]["potential"].to_numpy()
+            difference = float(np.abs(reference - observed[name]["potential"].to_numpy()).max())
+            scale = float(np.abs(reference).max())
+        columns["potential_difference"].append(difference)
+        columns["potential_scale"].append(scale)
+    return xr.Dataset(
+        {key: ("population", np.asarray(values)) for key, values in columns.items()},
+        {"population": names, "kind": ("population", [expected[n].attrs["kind"] for n in names])},
+        {"expected": expected.attrs["source"], "observed": observed.attrs["source"]},
+    )
