@@ -9,6 +9,7 @@ from cortexsnn.network.description import (
     Projection,
     delay_in_steps,
 )
+from cortexsnn.network.inputs import input_counts
 from cortexsnn.network.storage import load, save
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Population",
     "Projection",
     "delay_in_steps",
+    "input_counts",
     "load",
     "save",
 ]

@@ -1,0 +1,94 @@
+"""Brian2 equations of the neurons and synapses of a `Network`, from closed templates.
+
+The state updater multiplies V by alpha = exp(-dt/tau) before the input of the step is added, and the resetter runs
+after the threshold of the same step. What the network's difference equations do at another moment is scaled so
+that it comes to the same: the reset "subtract", which is not multiplied by alpha, becomes ``v -= theta/alpha``.
+"""
+
+from __future__ import annotations
+
+import brian2
+import numpy as np
+
+from cortexsnn.network import Population, Projection
+
+__all__ = ["lif_group", "on_pre", "readout_group"]
+
+_MEMBRANE = """
+dv/dt = (drive - v)/tau : 1
+drive : 1 (constant)
+tau : second (constant)
+alpha = exp(-dt/tau) : 1
+"""
+_FIXED_THRESHOLD = """
+theta : 1 (constant)
+"""
+_ADAPTIVE_THRESHOLD = """
+theta = theta_rest + strength*a : 1
+da/dt = -a/tau_a : 1
+theta_rest : 1 (constant)
+strength : 1 (constant)
+tau_a : second (constant)
+"""
+_RESETS = {"subtract": "v -= theta/alpha", "subtract_decayed": "v -= theta", "zero": "v = 0"}
+# a[t+1] = rho a[t] + S[t]: the spike of this step is not yet multiplied by rho.
+_ADAPT = "a += 1/exp(-dt/tau_a)"
+
+
+def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
+    """Spiking neurons of one population.
+
+    Parameters
+    ----------
+    population : Population
+        Of kind ``"lif"``.
+    clock : brian2.Clock
+        Clock with the time step of the network.
+
+    Returns
+    -------
+    brian2.NeuronGroup
+        With variables ``v``, ``tau``, ``drive`` (= bias / (1 - alpha)) and ``theta``; adaptive populations have
+        ``theta_rest``, ``strength``, ``a`` and ``tau_a`` as well.
+    """
+    adaptation = population.adaptation
+    reset = _RESETS[population.reset]
+    # Brian2 counts the step of the spike itself as refractory.
+    refractory = {} if population.refractory_steps == 0 else {"refractory": (population.refractory_steps + 1) * clock.dt}
+    group = brian2.NeuronGroup(
+        population.size,
+        _MEMBRANE + (_FIXED_THRESHOLD if adaptation is None else _ADAPTIVE_THRESHOLD),
+        threshold="v > theta",
+        reset=reset if adaptation is None else f"{reset}\n{_ADAPT}",
+        method="exact",
+        clock=clock,
+        name=population.name,
+        **refractory,
+    )
+    group.tau = population.tau_s * brian2.second
+    group.drive = population.bias / -np.expm1(-float(clock.dt) / population.tau_s)
+    if adaptation is None:
+        group.theta = population.threshold
+    else:
+        group.theta_rest = population.threshold
+        group.strength = adaptation.strength
+        group.tau_a = adaptation.tau_s * brian2.second
+    return group
+
+
+def readout_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
+    """Leaky integrators of one population, with variables ``v``, ``tau`` and ``drive`` (= bias)."""
+    group = brian2.NeuronGroup(population.size, _MEMBRANE, method="exact", clock=clock, name=population.name)
+    group.tau = population.tau_s * brian2.second
+    group.drive = population.bias
+    return group
+
+
+def on_pre(projection: Projection, target: Population, *, feedforward: bool) -> str:
+    """What a spike does to its target.
+
+    A readout takes in (1 - alpha) of its input. Feedback arrives after the step's decay, one step early, and so is
+    divided by the decay that it will still meet.
+    """
+    weight = "w" if feedforward else "w/alpha_post"
+    return f"v_post += (1 - alpha_post)*{weight}" if target.kind == "readout" else f"v_post += {weight}"

@@ -1,0 +1,94 @@
+"""Input channels as Brian2 neurons that fire given spikes, several in one step included.
+
+A Brian2 neuron fires at most once in a step. A channel that fires up to m times in a step is therefore m sources,
+of which the first c fire when the count is c. They share the weights of the channel, so that delayed taps count
+right as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import brian2
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexsnn.brian.schedule import INPUT_SLOT
+
+__all__ = ["Sources", "source_group"]
+
+_MODEL = """
+spikes_in_step = {raster}(t, channel) : 1
+channel : integer (constant)
+level : 1 (constant)
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Which neurons stand for which channels.
+
+    Parameters
+    ----------
+    channel : array of int, shape (source,)
+        Channel of each source.
+    level : array of int, shape (source,)
+        The source fires when the channel has at least this many spikes in the step.
+    """
+
+    channel: NDArray[np.int64]
+    level: NDArray[np.int64]
+
+    @classmethod
+    def for_counts(cls, counts: NDArray[np.uint8]) -> Sources:
+        """As many sources as the busiest step of each channel needs; at least one a channel.
+
+        Parameters
+        ----------
+        counts : array, shape (..., channel)
+
+        Examples
+        --------
+        >>> Sources.for_counts(np.array([[0, 2], [1, 0]], dtype=np.uint8)).channel
+        array([0, 1, 1])
+        """
+        busiest = np.maximum(counts.reshape(-1, counts.shape[-1]).max(axis=0), 1).astype(np.int64)
+        channel = np.repeat(np.arange(busiest.size), busiest)
+        first = np.cumsum(busiest) - busiest
+        return cls(channel, np.arange(channel.size) - first[channel] + 1)
+
+
+def source_group(
+    name: str, raster: NDArray[np.uint8], sources: Sources, clock: brian2.Clock
+) -> tuple[brian2.NeuronGroup, brian2.TimedArray]:
+    """Neurons that fire the spikes of a raster.
+
+    Parameters
+    ----------
+    name : str
+        Name of the population.
+    raster : array of int, shape (time, channel)
+        Number of spikes of each channel in each step.
+    sources : Sources
+    clock : brian2.Clock
+
+    Returns
+    -------
+    group : brian2.NeuronGroup
+    table : brian2.TimedArray
+        The raster as Brian2 reads it.
+    """
+    table = brian2.TimedArray(raster.astype(np.float64), dt=clock.dt, name=f"{name}_raster")
+    group = brian2.NeuronGroup(
+        sources.channel.size,
+        _MODEL.format(raster=table.name),
+        threshold="spikes_in_step >= level",
+        reset="",
+        clock=clock,
+        name=name,
+        namespace={table.name: table},
+    )
+    group.channel = sources.channel
+    group.level = sources.level
+    group.thresholder["spike"].when = INPUT_SLOT
+    return group, table
