@@ -12,7 +12,7 @@ import h5py
 
 from cortexsnn.errors import InputError
 
-__all__ = ["existing_file", "open_hdf5", "replacing", "write_text"]
+__all__ = ["cache_folder", "existing_file", "open_hdf5", "replacing", "write_text"]
 
 
 @contextmanager
@@ -132,3 +132,24 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def cache_folder(name: str) -> Path:
+    """Folder for things that can be made again, such as compiled programs.
+
+    Parameters
+    ----------
+    name : str
+        What is kept there.
+
+    Returns
+    -------
+    pathlib.Path
+        ``$CORTEXSNN_CACHE/name`` if that variable is set, else ``$XDG_CACHE_HOME/cortexsnn/name`` or
+        ``~/.cache/cortexsnn/name``. It is made if it is missing.
+    """
+    base = os.environ.get("CORTEXSNN_CACHE")
+    root = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cortexsnn"
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -169,7 +169,7 @@ def build(
     >>> brian2.prefs.codegen.target = "numpy"
     >>> simulation.run(50 * brian2.ms)
     >>> simulation["hidden1_spikes"].t / brian2.ms
-    array([10., 20., 40.])
+    array([10., 30.])
     """
     several = counts if isinstance(counts, Mapping) else {p.name: counts for p in network.inputs[:1]}
     for name, raster in several.items():

@@ -54,7 +54,9 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
     adaptation = population.adaptation
     reset = _RESETS[population.reset]
     # Brian2 counts the step of the spike itself as refractory.
-    refractory = {} if population.refractory_steps == 0 else {"refractory": (population.refractory_steps + 1) * clock.dt}
+    refractory = (
+        {} if population.refractory_steps == 0 else {"refractory": (population.refractory_steps + 1) * clock.dt}
+    )
     group = brian2.NeuronGroup(
         population.size,
         _MEMBRANE + (_FIXED_THRESHOLD if adaptation is None else _ADAPTIVE_THRESHOLD),

@@ -1,0 +1,133 @@
+"""What every data set looks like to training and simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexsnn.errors import InputError
+
+__all__ = ["Dataset", "Split", "mean_counts", "spontaneous"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Trials with labels.
+
+    Parameters
+    ----------
+    counts : array of uint8, shape (trial, time, channel)
+        Spikes of each channel in each time step.
+    labels : array of int, shape (trial,) or (trial, time)
+        The right class of each trial, or of each step.
+    speaker : array of int, shape (trial,), optional
+        Who or what produced the trial.
+    """
+
+    counts: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    speaker: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def take(self, trials: NDArray[np.integer] | slice) -> Split:
+        """A part of the trials."""
+        speaker = None if self.speaker is None else self.speaker[trials]
+        return Split(self.counts[trials], self.labels[trials], speaker)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits of a task and what training needs to know of it.
+
+    Parameters
+    ----------
+    name : str
+    dt_s : float
+        Time step in seconds.
+    classes : int
+        Number of classes.
+    decoder : {"sum_of_softmax", "per_step"}
+        How classes are read out (`cortexsnn.decoding`).
+    train, validation, test : Split
+        The test split is for one look at the end.
+    scored_steps : array of bool, shape (time,), optional
+        Steps that count for the accuracy; all of them if not given.
+    description : mapping
+        What `cortexsnn.datasets.load` needs to make the same data set again.
+    """
+
+    name: str
+    dt_s: float
+    classes: int
+    decoder: str
+    train: Split
+    validation: Split
+    test: Split
+    scored_steps: NDArray[np.bool_] | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> int:
+        """Number of input channels."""
+        return int(self.train.counts.shape[2])
+
+
+def mean_counts(split: Split) -> NDArray[np.float64]:
+    """Mean spikes per step of each channel, from the start of each trial to its last spike.
+
+    The silence after a short trial is not part of its input.
+
+    Parameters
+    ----------
+    split : Split
+
+    Returns
+    -------
+    numpy.ndarray, shape (channel,)
+
+    Examples
+    --------
+    >>> counts = np.array([[[1, 0], [1, 2], [0, 0]]], dtype=np.uint8)
+    >>> mean_counts(Split(counts, np.array([0])))
+    array([1., 1.])
+    """
+    total = np.zeros(split.counts.shape[2])
+    steps = 0
+    for trial in split.counts:
+        active = np.flatnonzero(trial.any(axis=1))
+        steps += int(active[-1]) + 1 if active.size else 0
+        total += trial.sum(axis=0)
+    if steps == 0:
+        raise InputError("spikes of the split", 0, "at least one spike")
+    return total / steps
+
+
+def spontaneous(mean: NDArray[np.float64], trials: int, steps: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Poisson input without any structure in time, for activity that no task drives.
+
+    Parameters
+    ----------
+    mean : array, shape (channel,)
+        Expected spikes per step of each channel.
+    trials, steps : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (trial, time, channel)
+
+    Examples
+    --------
+    >>> spontaneous(np.array([0.1, 0.5]), 2, 100, np.random.default_rng(0)).shape
+    (2, 100, 2)
+    """
+    if trials < 1 or steps < 1:
+        raise InputError("trials and steps", (trials, steps), "at least one of each")
+    counts = rng.poisson(mean, size=(trials, steps, len(mean)))
+    return np.minimum(counts, 255).astype(np.uint8)
