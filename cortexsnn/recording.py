@@ -11,7 +11,7 @@ neuron)``; attributes ``kind`` and ``layer`` (0 for inputs, then 1, 2, ... in or
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ __all__ = [
     "make_recording",
     "populations",
     "save",
+    "steps_per_trial",
+    "without_potentials",
 ]
 
 SCHEMA = "cortexsnn-recording-1"
@@ -198,6 +200,15 @@ def dense_spikes(recording: xr.DataTree, population: str) -> NDArray[np.uint8]:
         dense, (node["spike_trial"].to_numpy(), node["spike_step"].to_numpy(), node["spike_neuron"].to_numpy()), 1
     )
     return dense
+
+
+def without_potentials(recording: xr.DataTree, names: Collection[str]) -> xr.DataTree:
+    """A recording without the potentials of the named populations, which take most of the space of a file."""
+    nodes = {"/": recording.to_dataset()}
+    for name, node in recording.children.items():
+        dataset = node.to_dataset(inherit=False)
+        nodes[f"/{name}"] = dataset.drop_vars(["potential", "time"], errors="ignore") if name in names else dataset
+    return xr.DataTree.from_dict(nodes)
 
 
 def save(recording: xr.DataTree, path: str | Path) -> None:

@@ -51,7 +51,9 @@ def _trials_per_chunk(network: Network, trials: int, steps: int, record_potentia
     monitored = sum(p.size for p in network.order if p.kind == "readout" or p.name in record_potential)
     width = sum(p.size for p in network.inputs) + monitored
     period = TrialLayout.for_network(network, 1, steps).period
-    return min(trials, max(1, _CHUNK_BYTES // (8 * period * width)))
+    most = max(1, _CHUNK_BYTES // (8 * period * width))
+    chunks = -(-trials // most)
+    return -(-trials // chunks)  # equal chunks, so that the last one is not padded with much silence
 
 
 def _program_key(

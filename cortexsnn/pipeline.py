@@ -1,0 +1,193 @@
+"""The arrows of the line, each from files to files: what the command line does, callable from Python.
+
+    network file -> recording file -> timescales file -> comparison file
+
+Every function writes its result under a temporary name and renames it, so that what is there is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from cortexsnn import brian, cortex, datasets, recording, reference, results, timescales
+from cortexsnn.brian.agreement import compare_classes
+from cortexsnn.datasets import Dataset
+from cortexsnn.decoding import accuracy, decode
+from cortexsnn.errors import InputError
+from cortexsnn.network import Network
+
+__all__ = [
+    "Trials",
+    "check_simulators",
+    "compare_files",
+    "condition_of",
+    "load_agreement",
+    "save_agreement",
+    "spontaneous_trials",
+    "task_trials",
+]
+
+AGREEMENT_SCHEMA = "cortexsnn-agreement-1"
+WINDOW_IN_TAU = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Input for a network, with the right answers if there are any.
+
+    Parameters
+    ----------
+    counts : array of uint8, shape (trial, time, channel)
+    labels : array of int, optional
+        As in `cortexsnn.datasets.Split`.
+    scored_steps : array of bool, shape (time,), optional
+        Steps that count for the accuracy.
+    burn_in_ms : float
+        Start of each trial that is not to be measured.
+    """
+
+    counts: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None = None
+    scored_steps: NDArray[np.bool_] | None = None
+    burn_in_ms: float = 0.0
+
+
+def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
+    """The first `trials` trials of the test split, or all of them."""
+    split = dataset.test.take(slice(0, trials))
+    return Trials(split.counts, split.labels, dataset.scored_steps)
+
+
+def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.random.Generator) -> Trials:
+    """Poisson input at the mean rate of every training channel, long enough to measure the slowest layer.
+
+    Each trial has a burn-in of twice the slowest membrane time constant, then a window of five times it.
+
+    Parameters
+    ----------
+    network : Network
+    dataset : Dataset
+    trials : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Trials
+    """
+    slowest_s = max(float(p.tau_s.max()) for p in network.hidden)
+    # Whole tenths of a second: a multiple of the usual bins.
+    burn_in_s, window_s = (np.ceil(round(n * slowest_s * 10, 6)) / 10 for n in (2.0, WINDOW_IN_TAU))
+    steps = round((burn_in_s + window_s) / network.dt_s)
+    counts = datasets.spontaneous(datasets.mean_counts(dataset.train), trials, steps, rng)
+    return Trials(counts, burn_in_ms=burn_in_s * 1000)
+
+
+def _accuracy(network: Network, recorded: xr.DataTree, trials: Trials) -> float:
+    if network.decoder is None or trials.labels is None:
+        return float("nan")
+    classes = decode(recorded[network.readouts[0].name]["potential"].to_numpy(), network.decoder)
+    return accuracy(classes, trials.labels[: len(classes)], trials.scored_steps)
+
+
+def check_simulators(
+    network: Network, trials: Trials, *, runtime_trials: int = 64, progress: bool = True
+) -> tuple[xr.DataTree, xr.Dataset]:
+    """Run the same trials in torch and on both Brian2 targets, and compare each with the reference.
+
+    Parameters
+    ----------
+    network : Network
+    trials : Trials
+    runtime_trials : int
+        Brian2's runtime is slow and gets only so many trials.
+    progress : bool
+
+    Returns
+    -------
+    recording : xarray.DataTree
+        Of C++ standalone, with the potentials of the readout.
+    agreement : xarray.Dataset
+        `cortexsnn.recording.compare` on dimension ``simulator``; also ``trials``, ``classes``,
+        ``classes_differing`` and ``accuracy`` of each.
+    """
+    from cortexsnn import training
+
+    names = [p.name for p in network.hidden]
+    few = trials.counts[:runtime_trials]
+    expected = reference.simulate(network, trials.counts, record_potential=names)
+    expected_few = reference.simulate(network, few, record_potential=names)
+    twin = brian.simulate(network, trials.counts, record_potential=names, progress=progress)
+    runtime = brian.simulate(network, few, device="numpy", record_potential=names, progress=progress)
+    in_torch = training.simulate(network, trials.counts)
+    tables = []
+    for truth, observed in ((expected, in_torch), (expected, twin), (expected_few, runtime)):
+        table = recording.compare(truth, observed)
+        table = table.assign(
+            trials=truth.sizes["trial"],
+            accuracy=_accuracy(network, observed, trials),
+            **compare_classes(network, truth, observed),
+        )
+        tables.append(table.assign_coords(simulator=observed.attrs["source"]))
+    agreement = xr.concat(tables, "simulator", combine_attrs="drop")
+    agreement.attrs = {"schema": AGREEMENT_SCHEMA, "expected": "reference", "network": network.fingerprint()}
+    return recording.without_potentials(twin, names), agreement
+
+
+def save_agreement(agreement: xr.Dataset, path: str | Path) -> None:
+    """Write the result of `check_simulators` to netCDF."""
+    results.save_dataset(agreement, path)
+
+
+def load_agreement(path: str | Path) -> xr.Dataset:
+    """Read what `save_agreement` wrote."""
+    required = dict.fromkeys(("spikes", "differing", "active_percent", "rate_hz"), ("simulator", "population"))
+    required |= dict.fromkeys(("trials", "accuracy"), ("simulator",))
+    return results.load_dataset(path, what="agreement file", schema=AGREEMENT_SCHEMA, required=required)
+
+
+def condition_of(label: str) -> str:
+    """Condition of a run: its name without the seed.
+
+    Examples
+    --------
+    >>> condition_of("hierarchical-seed2")
+    'hierarchical'
+    """
+    return label.rsplit("-seed", 1)[0]
+
+
+def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.Generator) -> xr.Dataset:
+    """Compare the timescales of several networks with a cortical table.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Timescales files. A network is called by the folder that holds its file; networks whose names differ only
+        in ``-seedN`` are one condition.
+    out : path
+        Comparison file to write.
+    table : str
+        Name of the table, see `cortexsnn.cortex.names`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    named: dict[str, xr.Dataset] = {}
+    for path in paths:
+        label = path.resolve().parent.name
+        if label in named:
+            raise InputError("timescales files", [str(p) for p in paths], "files in folders of different names",
+                             f"two are in folders named '{label}'")  # fmt: skip
+        named[label] = timescales.load(path)
+    conditions = {label: condition_of(label) for label in named}
+    comparison = cortex.compare(named, cortex.load(table), conditions=conditions, rng=rng)
+    cortex.save_comparison(comparison, out)
+    return comparison
