@@ -15,25 +15,24 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cortexsnn import brian, cortex, datasets, recording, reference, results, timescales
+from cortexsnn import brian, cortex, datasets, recording, reference, timescales
 from cortexsnn.brian.agreement import compare_classes
 from cortexsnn.datasets import Dataset
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network
+from cortexsnn.runs import AGREEMENT_SCHEMA, condition_of
 
 __all__ = [
     "Trials",
+    "annotated",
+    "burn_in_ms",
     "check_simulators",
     "compare_files",
-    "condition_of",
-    "load_agreement",
-    "save_agreement",
     "spontaneous_trials",
     "task_trials",
 ]
 
-AGREEMENT_SCHEMA = "cortexsnn-agreement-1"
 WINDOW_IN_TAU = 5.0
 
 
@@ -88,6 +87,21 @@ def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.
     return Trials(counts, burn_in_ms=burn_in_s * 1000)
 
 
+def annotated(recorded: xr.DataTree, kind: str, trials: Trials) -> xr.DataTree:
+    """A recording with what its input was: kind, burn-in, and the right classes if there are any."""
+    root = recorded.to_dataset().assign_attrs(input=kind, burn_in_ms=float(trials.burn_in_ms))
+    if trials.labels is not None:
+        dims = ("trial", "step")[: trials.labels.ndim]
+        root = root.assign(label=(dims, trials.labels, {"long_name": "right class"}))
+    nodes = {name: node.to_dataset(inherit=False) for name, node in recorded.children.items()}
+    return xr.DataTree.from_dict({"/": root, **{f"/{name}": node for name, node in nodes.items()}})
+
+
+def burn_in_ms(recorded: xr.DataTree) -> float:
+    """Start of each trial that is not to be measured; 0 if the recording does not say."""
+    return float(recorded.attrs.get("burn_in_ms", 0.0))
+
+
 def _accuracy(network: Network, recorded: xr.DataTree, trials: Trials) -> float:
     if network.decoder is None or trials.labels is None:
         return float("nan")
@@ -128,38 +142,12 @@ def check_simulators(
     tables = []
     for truth, observed in ((expected, in_torch), (expected, twin), (expected_few, runtime)):
         table = recording.compare(truth, observed)
-        table = table.assign(
-            trials=truth.sizes["trial"],
-            accuracy=_accuracy(network, observed, trials),
-            **compare_classes(network, truth, observed),
-        )
+        figures = {"trials": truth.sizes["trial"], "accuracy": _accuracy(network, observed, trials)}
+        table = table.assign(figures | compare_classes(network, truth, observed))
         tables.append(table.assign_coords(simulator=observed.attrs["source"]))
     agreement = xr.concat(tables, "simulator", combine_attrs="drop")
     agreement.attrs = {"schema": AGREEMENT_SCHEMA, "expected": "reference", "network": network.fingerprint()}
     return recording.without_potentials(twin, names), agreement
-
-
-def save_agreement(agreement: xr.Dataset, path: str | Path) -> None:
-    """Write the result of `check_simulators` to netCDF."""
-    results.save_dataset(agreement, path)
-
-
-def load_agreement(path: str | Path) -> xr.Dataset:
-    """Read what `save_agreement` wrote."""
-    required = dict.fromkeys(("spikes", "differing", "active_percent", "rate_hz"), ("simulator", "population"))
-    required |= dict.fromkeys(("trials", "accuracy"), ("simulator",))
-    return results.load_dataset(path, what="agreement file", schema=AGREEMENT_SCHEMA, required=required)
-
-
-def condition_of(label: str) -> str:
-    """Condition of a run: its name without the seed.
-
-    Examples
-    --------
-    >>> condition_of("hierarchical-seed2")
-    'hierarchical'
-    """
-    return label.rsplit("-seed", 1)[0]
 
 
 def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.Generator) -> xr.Dataset:

@@ -6,12 +6,15 @@ Colours are those of Okabe and Ito, which people with any kind of colour vision 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
@@ -24,7 +27,10 @@ __all__ = [
     "colours",
     "cortical_timescales",
     "layer_timescales",
+    "milliseconds",
     "raster",
+    "readout",
+    "style",
     "tau_set_and_measured",
     "training_curves",
 ]
@@ -38,7 +44,7 @@ STYLE: dict[str, Any] = {
     "axes.grid": False,
     "axes.labelsize": 9,
     "axes.linewidth": 0.8,
-    "axes.prop_cycle": mpl.cycler(color=_OKABE_ITO),
+    "axes.prop_cycle": cycler(color=_OKABE_ITO),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
@@ -55,7 +61,20 @@ STYLE: dict[str, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
+_TICKS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def style() -> AbstractContextManager[None]:
+    """Context in which figures are made in the house style.
+
+    Examples
+    --------
+    >>> with style():
+    ...     plt.rcParams["axes.spines.top"]
+    False
+    """
+    return plt.rc_context(STYLE)  # type: ignore[arg-type]
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -72,19 +91,12 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return dict(zip(distinct, _OKABE_ITO, strict=False))
 
 
-def _plain_log_axis(axis: Any) -> None:
-    """Numbers instead of powers of ten on a logarithmic axis of milliseconds."""
+def milliseconds(axis: Axis, limits: tuple[float, float]) -> None:
+    """Ticks at 10, 20, 50, 100 ms and so on, in plain numbers, on a logarithmic axis."""
+    low, high = limits
+    axis.set_ticks([tick for tick in _TICKS_MS if low <= tick <= high])
     axis.set_major_formatter(ScalarFormatter())
     axis.set_minor_formatter(NullFormatter())
-
-
-def _ms_ticks(ax: Axes, which: str) -> None:
-    ticks = [t for t in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)]
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    shown = [t for t in ticks if low <= t <= high]
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    axis.set_ticks(shown)
-    _plain_log_axis(axis)
 
 
 def raster(ax: Axes, recording: xr.DataTree, population: str, trial: int = 0, colour: str = "#222222") -> Axes:
@@ -114,9 +126,40 @@ def raster(ax: Axes, recording: xr.DataTree, population: str, trial: int = 0, co
         color=colour,
         rasterized=neurons > 100,
     )
-    ax.set_xlim(0, float(recording["trial_duration_s"][trial]) * 1000)
+    ax.set_xlim(0, 1000 * float(recording["trial_duration_s"].to_numpy()[trial]))
     ax.set_ylim(-1, neurons)
     ax.set_yticks([0, neurons - 1], ["1", str(neurons)])
+    ax.set_ylabel(population)
+    ax.set_xlabel("time (ms)")
+    return ax
+
+
+def readout(ax: Axes, recording: xr.DataTree, population: str, trial: int = 0) -> Axes:
+    """Potentials of the readout in one trial, one line for each class, heavy where the class is the right one.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    recording : xarray.DataTree
+        With the potentials of `population`, and the variable ``label`` if the right classes are known.
+    population : str
+    trial : int
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    potential = recording[population]["potential"].isel(trial=trial).to_numpy()
+    time_ms = 1000 * recording.attrs["dt_s"] * np.arange(len(potential))
+    label = np.full(len(potential), -1)
+    if "label" in recording.data_vars:
+        label = np.broadcast_to(recording["label"].isel(trial=trial).to_numpy(), len(potential))
+    for index in range(potential.shape[1]):
+        colour = _OKABE_ITO[index] if potential.shape[1] <= len(_OKABE_ITO) else "#9a9a9a"
+        ax.plot(time_ms, potential[:, index], color=colour, linewidth=0.7)
+        right = np.where(label == index, potential[:, index], np.nan)
+        ax.plot(time_ms, right, color=colour if potential.shape[1] <= len(_OKABE_ITO) else _OKABE_ITO[1], linewidth=2.2)
+    ax.set_xlim(0, 1000 * float(recording["trial_duration_s"].to_numpy()[trial]))
     ax.set_ylabel(population)
     ax.set_xlabel("time (ms)")
     return ax
@@ -203,8 +246,8 @@ def tau_set_and_measured(
     ax.plot([], [], "x", color=_GREY, markersize=4, linestyle="none", label="no timescale found")
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
-    _ms_ticks(ax, "x")
-    _ms_ticks(ax, "y")
+    milliseconds(ax.xaxis, (low, high))
+    milliseconds(ax.yaxis, (low, high))
     ax.set_xlabel("membrane time constant, set (ms)")
     ax.set_ylabel("timescale of spikes, measured (ms)")
     ax.legend(loc="upper left")

@@ -131,7 +131,7 @@ def run_standalone(
     with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name, FileLock(f"{program}.lock"):
         folder = Path(name)
         network.save(folder / "network.safetensors")
-        np.savez(folder / "counts.npz", **counts)
+        np.savez(folder / "counts.npz", allow_pickle=False, **counts)
         job = {
             "program": str(program),
             "trials_per_chunk": layout.trials,

@@ -125,7 +125,8 @@ class TrialResults:
             chunks = self._spikes.get(name, [])
             spikes = np.concatenate(chunks, axis=1) if chunks else np.zeros((3, 0), dtype=np.int64)
             potential = np.concatenate(self._potentials[name]) if name in self._potentials else None
-            recorded.append(RecordedPopulation(name, population.kind, population.size, *spikes, potential))
+            trial, step, neuron = spikes
+            recorded.append(RecordedPopulation(name, population.kind, population.size, trial, step, neuron, potential))
         return make_recording(
             recorded,
             dt_s=self.network.dt_s,

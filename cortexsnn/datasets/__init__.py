@@ -58,4 +58,5 @@ def load_described(description: Mapping[str, Any]) -> Dataset:
         raise InputError(
             "description of the data set", dict(description), "the options of its loader", str(error)
         ) from None
-    raise InputError("data set in the network's metadata", description.get("name"), "'mts_xor' or 'heidelberg'")
+    raise InputError("data set in the network's metadata", description.get("name"), "'mts_xor' or 'heidelberg'",
+                     "name the data set with --data")  # fmt: skip

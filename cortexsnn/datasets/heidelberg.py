@@ -99,8 +99,8 @@ def read_split(
                 f"{trials or 'at least one'}, as in 'spikes/times'",
             )
         if trials * steps * channels > _LARGEST_BYTES:
-            raise InputError(f"trials of {path}", trials, f"at most {_LARGEST_BYTES // (steps * channels)} at this size",
-                             "use fewer steps or sum channels")  # fmt: skip
+            most = _LARGEST_BYTES // (steps * channels)
+            raise InputError(f"trials of {path}", trials, f"at most {most}", "use fewer steps or sum channels")
         labels = _integers(file, "labels", trials, path)
         speaker = _integers(file, "extra/speaker", trials, path)
         if labels.min() < 0:

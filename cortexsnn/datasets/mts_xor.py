@@ -106,15 +106,17 @@ def load(
     (40, 2)
     """
     streams = np.random.default_rng(seed).spawn(3)
-    splits = [generate(n, rng, noise=noise) for n, rng in zip((train, validation, test), streams, strict=True)]
+    parts = [generate(n, rng, noise=noise) for n, rng in zip((train, validation, test), streams, strict=True)]
     return Dataset(
         "mts_xor",
         DT_S,
         2,
         "per_step",
-        *splits,
-        scored_steps=scored_steps(),
-        description={
+        parts[0],
+        parts[1],
+        parts[2],
+        scored_steps(),
+        {
             "name": "mts_xor",
             "seed": seed,
             "train": train,

@@ -123,7 +123,7 @@ def _network_from(header: Any, tensors: dict[str, NDArray[Any]], path: Path) -> 
                 Population.readout(name, size, tau_s=tensor(f"{prefix}.tau_s"), bias=tensor(f"{prefix}.bias"))
             )
         else:
-            populations.append(Population(name, kind, size))  # type: ignore[arg-type]
+            populations.append(Population(name, kind, size))
     projections = []
     for entry in _field(header, "projections", list, path):
         source, target = _field(entry, "source", str, path), _field(entry, "target", str, path)

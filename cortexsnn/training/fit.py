@@ -124,7 +124,7 @@ def _train_epoch(
         potential = model(counts[batch].permute(1, 0, 2).float(), rng)
         loss = cross_entropy(potential, labels[batch], dataset.decoder)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()) * len(batch))
         active.append(model.active)

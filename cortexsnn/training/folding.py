@@ -17,13 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection, input_counts
 from cortexsnn.recording import RecordedPopulation, make_recording
-from cortexsnn.training.model import SpikingNetwork, _Normalised
+from cortexsnn.training.model import Normalised, SpikingNetwork
 from cortexsnn.training.scan import leaky_integral, lif_scan
 
 __all__ = ["simulate", "to_network"]
 
 
-def _folded(layer: _Normalised) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _folded(layer: Normalised) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weight and bias of the linear map that equals map and batch normalisation with running statistics."""
     norm = layer.norm
     assert norm.running_mean is not None
@@ -52,7 +52,7 @@ def to_network(model: SpikingNetwork, decoder: str, metadata: Mapping[str, Any] 
         Populations ``input``, ``hidden1`` to ``hiddenL`` and ``readout``.
     """
     architecture = model.architecture
-    folded = [_folded(layer) for layer in model.maps]
+    folded = [_folded(layer) for layer in model.maps if isinstance(layer, Normalised)]
     names = ["input", *(f"hidden{i + 1}" for i in range(len(architecture.hidden))), "readout"]
     populations = [Population.input("input", architecture.channels)]
     for name, size, tau_s, (_, bias) in zip(names[1:], architecture.hidden, architecture.tau_s, folded, strict=False):

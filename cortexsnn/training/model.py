@@ -12,7 +12,7 @@ from torch import nn
 from cortexsnn.errors import InputError
 from cortexsnn.training.scan import leaky_integral, lif_scan
 
-__all__ = ["Architecture", "SpikingNetwork"]
+__all__ = ["Architecture", "Normalised", "SpikingNetwork"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,16 @@ class Architecture:
             raise InputError("surrogate_width", self.surrogate_width, "a positive number")
 
 
-class _Normalised(nn.Module):
-    """Linear map without bias, then batch normalisation over trials and time."""
+class Normalised(nn.Module):
+    """Linear map without bias, then batch normalisation over trials and time.
+
+    Parameters
+    ----------
+    sources, targets : int
+        Number of neurons before and after.
+    generator : torch.Generator
+        Draws the initial weights.
+    """
 
     def __init__(self, sources: int, targets: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -79,6 +87,7 @@ class _Normalised(nn.Module):
         self.norm = nn.BatchNorm1d(targets)
 
     def forward(self, spikes: torch.Tensor) -> torch.Tensor:
+        """Input current, shape (time, trial, target), of spikes of shape (time, trial, source)."""
         current = self.linear(spikes)
         return self.norm(current.flatten(0, 1)).view_as(current)
 
@@ -104,7 +113,7 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture
         sizes = (architecture.channels, *architecture.hidden, architecture.classes)
-        self.maps = nn.ModuleList(_Normalised(m, n, generator) for m, n in pairwise(sizes))
+        self.maps = nn.ModuleList(Normalised(m, n, generator) for m, n in pairwise(sizes))
         for index, (size, tau_s) in enumerate(zip(architecture.hidden, architecture.tau_s, strict=True)):
             alpha = torch.full((size,), float(np.exp(-architecture.dt_s / tau_s)))
             self.register_buffer(f"alpha{index}", alpha)

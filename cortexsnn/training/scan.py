@@ -19,7 +19,7 @@ class _LifScan(torch.autograd.Function):
     """V[t] = alpha V[t-1] + I[t] - theta S[t-1], S[t] = [V[t] > theta], with a box surrogate in the backward pass."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, current: torch.Tensor, alpha: torch.Tensor, threshold: torch.Tensor, width: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         potential = torch.empty_like(current)
@@ -40,7 +40,7 @@ class _LifScan(torch.autograd.Function):
         return spikes, potential
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: Any, grad_spikes: torch.Tensor, _: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor | None, None, None]:
         potential, alpha, threshold = ctx.saved_tensors
@@ -96,15 +96,13 @@ class _BoxSpike(torch.autograd.Function):
     """One spike decision with a box surrogate."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, potential: torch.Tensor, threshold: torch.Tensor, width: float
-    ) -> torch.Tensor:
+    def forward(ctx: Any, potential: torch.Tensor, threshold: torch.Tensor, width: float) -> torch.Tensor:
         ctx.save_for_backward(potential, threshold)
         ctx.width = width
         return (potential > threshold).to(potential.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         potential, threshold = ctx.saved_tensors
         return grad * box(potential, threshold, ctx.width), None, None
 

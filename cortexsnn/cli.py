@@ -1,0 +1,259 @@
+"""The command line: one verb for each arrow from data to report, each reading and writing files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+import cortexsnn
+from cortexsnn.errors import InputError
+
+__all__ = ["main"]
+
+_PROG = "cortexsnn"
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from cortexsnn import datasets, hierarchy, training
+
+    # One thread: small networks gain nothing from more, and results are the same on any number of cores.
+    torch.set_num_threads(1)
+    loader = {} if options.data == "mts_xor" else {"channels_per_group": options.channels_per_group}
+    dataset = datasets.load(options.data, seed=options.seed, **loader)
+    shape = {"centre": options.centre, "steepness": options.steepness} if options.hierarchy == "tanh" else {}
+    tau_ms = hierarchy.profile(options.hierarchy, options.layers, options.tau_ms, options.span_ms, **shape)
+    architecture = training.Architecture(
+        channels=dataset.channels,
+        classes=dataset.classes,
+        hidden=(options.width,) * options.layers,
+        tau_s=tuple(float(tau) / 1000 for tau in tau_ms),
+        readout_tau_s=options.readout_tau_ms / 1000,
+        dt_s=dataset.dt_s,
+        dropout=options.dropout,
+    )
+    protocol = training.Protocol(
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        first_decay_epoch=options.first_decay_epoch,
+        decay_every=options.decay_every,
+        seed=options.seed,
+    )
+    result = training.fit(dataset, architecture, protocol, folder=options.out, progress=not options.quiet)
+    print(
+        f"test accuracy {100 * result.network.metadata['test_accuracy']:.1f} %: {options.out / 'network.safetensors'}"
+    )
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from cortexsnn import brian, datasets, pipeline, recording
+    from cortexsnn.network import Network
+    from cortexsnn.runs import save_agreement
+
+    network = Network.load(options.network)
+    if options.data is not None:
+        dataset = datasets.load(options.data)
+    else:
+        dataset = datasets.load_described(network.metadata.get("dataset", {}))
+    if options.input == "test":
+        trials = pipeline.task_trials(dataset, options.trials)
+    else:
+        rng = np.random.default_rng(options.seed)
+        trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, rng)
+    progress = not options.quiet
+    if options.check is not None:
+        recorded, agreement = pipeline.check_simulators(network, trials, progress=progress)
+        save_agreement(agreement, options.check)
+        differing = int(agreement["differing"].sum())
+        print(f"{differing} of {int(agreement['spikes'].sum())} spikes differ: {options.check}")
+    else:
+        recorded = brian.simulate(network, trials.counts, device=options.device, progress=progress)
+    recording.save(pipeline.annotated(recorded, options.input, trials), options.out)
+    print(f"{recorded.sizes['trial']} trials: {options.out}")
+
+
+def _timescales(options: argparse.Namespace) -> None:
+    from cortexsnn import pipeline, recording, timescales
+
+    recorded = recording.load(options.recording)
+    start_ms = pipeline.burn_in_ms(recorded) if options.start_ms is None else options.start_ms
+    result = timescales.estimate(
+        recorded,
+        bin_ms=options.bin_ms,
+        start_ms=start_ms,
+        max_lag_ms=options.max_lag_ms,
+        bootstrap=options.bootstrap,
+        rng=np.random.default_rng(options.seed),
+        progress=not options.quiet,
+    )
+    timescales.save(result, options.out)
+    for layer in result["layer"].to_numpy().astype(str):
+        one = result.sel(layer=layer)
+        if np.isfinite(one["tau_ms"]):
+            value = f"{float(one['tau_ms']):.0f} ms [{float(one['tau_low_ms']):.0f}, {float(one['tau_high_ms']):.0f}]"
+        else:
+            value = f"no timescale: {one['reason'].item()}"
+        print(f"{layer}: {value}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from cortexsnn import pipeline
+    from cortexsnn.summary import correlation_rows
+    from cortexsnn.terminal import show_table
+
+    rng = np.random.default_rng(options.seed)
+    comparison = pipeline.compare_files(options.timescales, options.out, options.table, rng)
+    show_table("Depth and timescale", *correlation_rows(comparison))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from cortexsnn.report import write_report
+
+    write_report(options.folder, options.out)
+    print(f"report: {options.out}")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from cortexsnn.demo import run_demo
+
+    run_demo(options.data, options.out, seeds=options.seeds)
+
+
+def _whole(lowest: int) -> Callable[[str], int]:
+    """An argument type: a whole number that is at least `lowest`."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value < lowest:
+            raise argparse.ArgumentTypeError(f"{value} is given; expected at least {lowest}")
+        return value
+
+    read.__name__ = "whole number"
+    return read
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=_PROG, description=cortexsnn.__doc__)
+    parser.add_argument("--version", action="version", version=f"{_PROG} {cortexsnn.__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    add = partial(verbs.add_parser, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    quiet = argparse.ArgumentParser(add_help=False)
+    quiet.add_argument("--quiet", action="store_true", help="show no progress")
+    seeded = argparse.ArgumentParser(add_help=False)
+    seeded.add_argument("--seed", type=_whole(0), default=0, help="seed of all random numbers")
+
+    train = add("train", parents=[quiet, seeded], help="data set -> network")
+    train.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="folder of the run; goes on if it is there"
+    )
+    train.add_argument("--data", default="mts_xor", help="mts_xor, or a folder with spike files in the layout of SHD")
+    train.add_argument("--channels-per-group", type=_whole(1), default=1, help="sum neighbouring cochlear channels")
+    train.add_argument("--hierarchy", default="linear", help="homogeneous, linear, reversed or tanh")
+    train.add_argument("--tau-ms", type=float, default=300.0, help="mean membrane time constant")
+    train.add_argument("--span-ms", type=float, default=500.0, help="last minus first membrane time constant")
+    train.add_argument("--centre", type=float, default=0.5, help="depth of the steepest rise (tanh)")
+    train.add_argument("--steepness", type=float, default=0.5, help="width of the rise (tanh)")
+    train.add_argument("--readout-tau-ms", type=float, default=50.0, help="time constant of the readout")
+    train.add_argument("--layers", type=_whole(1), default=4, help="hidden layers")
+    train.add_argument("--width", type=_whole(1), default=32, help="neurons of each hidden layer")
+    train.add_argument("--dropout", type=float, default=0.1)
+    train.add_argument("--epochs", type=_whole(1), default=60)
+    train.add_argument("--batch-size", type=_whole(1), default=256)
+    train.add_argument("--learning-rate", type=float, default=0.01)
+    train.add_argument("--first-decay-epoch", type=_whole(1), default=25, help="first fall of the learning rate")
+    train.add_argument("--decay-every", type=_whole(1), default=10, help="epochs between falls")
+    train.set_defaults(run=_train)
+
+    simulate = add("simulate", parents=[quiet, seeded], help="network -> recording")
+    simulate.add_argument("network", type=Path, help="network file")
+    simulate.add_argument("--out", type=Path, required=True, help="recording file to write (.nc)")
+    simulate.add_argument(
+        "--input", choices=("test", "spontaneous"), default="test", help="test trials or Poisson input"
+    )
+    simulate.add_argument(
+        "--trials", type=_whole(1), default=None, help="number of trials; all, or 200 spontaneous ones"
+    )
+    simulate.add_argument("--device", default="cpp_standalone", help="cpp_standalone, numpy or cython")
+    simulate.add_argument("--data", default=None, help="data set, if it is not where training found it")
+    simulate.add_argument("--check", type=Path, default=None, metavar="FILE",
+                          help="also run reference, torch and both Brian2 targets; write how they agree")  # fmt: skip
+    simulate.set_defaults(run=_simulate)
+
+    timescales = add("timescales", parents=[quiet, seeded], help="recording -> timescales")
+    timescales.add_argument("recording", type=Path, help="recording file")
+    timescales.add_argument("--out", type=Path, required=True, help="timescales file to write (.nc)")
+    timescales.add_argument("--bin-ms", type=float, default=50.0, help="width of a bin")
+    timescales.add_argument(
+        "--start-ms", type=float, default=None, help="start of the window; after the burn-in if not given"
+    )
+    timescales.add_argument("--max-lag-ms", type=float, default=1000.0, help="longest lag")
+    timescales.add_argument("--bootstrap", type=_whole(0), default=200, help="bootstrap draws")
+    timescales.set_defaults(run=_timescales)
+
+    compare = add("compare", parents=[seeded], help="timescales -> comparison with cortex")
+    compare.add_argument("timescales", type=Path, nargs="+", help="timescales files, each in the folder of its run")
+    compare.add_argument("--out", type=Path, required=True, help="comparison file to write (.nc)")
+    compare.add_argument("--table", default="murray2014", help="cortical table")
+    compare.set_defaults(run=_compare)
+
+    report = add("report", help="folder of runs -> HTML report")
+    report.add_argument("folder", type=Path, help="folder with runs/NAME/ and comparison.nc")
+    report.add_argument("--out", type=Path, required=True, help="HTML file to write")
+    report.set_defaults(run=_report)
+
+    demo = add("demo", help="all of it")
+    demo.add_argument("--data", default="mts_xor", help="mts_xor, or a folder with spike files in the layout of SHD")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write; goes on if it is there")
+    demo.add_argument("--seeds", type=_whole(1), default=3, help="networks of each condition")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process if not given.
+
+    Returns
+    -------
+    int
+        0; 2 if something given cannot be used (one line on standard error says what would be right); 130 if it was
+        interrupted.
+
+    Examples
+    --------
+    >>> main(["report", "no-such-folder", "--out", "report.html"])
+    2
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print(f"{_PROG} {options.verb}: torch is not installed; pip install 'cortexsnn[train]'", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{_PROG} {options.verb}: interrupted; the same command goes on from what is there", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

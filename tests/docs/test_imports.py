@@ -1,0 +1,55 @@
+"""Importing the package is cheap, and imports run one way (no room imports upward)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "cortexsnn"
+
+# A room may import those named here, itself, and the foundations below.
+FOUNDATIONS = {"errors", "files", "results"}
+ALLOWED = {
+    "hierarchy": set(),
+    "network": {"hierarchy"},
+    "decoding": {"network"},
+    "recording": set(),
+    "reference": {"network", "recording"},
+    "datasets": set(),
+    "training": {"network", "recording", "decoding", "datasets", "hierarchy"},
+    "brian": {"network", "recording", "decoding", "reference"},
+    "timescales": {"recording"},
+    "cortex": {"timescales"},
+    "plotting": {"network", "recording", "timescales", "cortex"},
+    "runs": {"network", "recording", "timescales"},
+    "summary": {"runs"},
+    "report": {"runs", "summary", "plotting", "cortex"},
+    "terminal": set(),
+    "pipeline": {"brian", "cortex", "datasets", "decoding", "network", "recording", "reference", "runs", "timescales", "training"},
+}  # fmt: skip
+
+
+def _imported_rooms(path: Path) -> set[str]:
+    rooms: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "cortexsnn":
+            parts = node.module.split(".")
+            rooms |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            rooms |= {a.name.split(".")[1] for a in node.names if a.name.startswith("cortexsnn.")}
+    return rooms
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_imports_run_one_way(room):
+    files = sorted((PACKAGE / room).rglob("*.py")) if (PACKAGE / room).is_dir() else [PACKAGE / f"{room}.py"]
+    assert files
+    for path in files:
+        assert _imported_rooms(path) <= ALLOWED[room] | FOUNDATIONS | {room}, path
+
+
+def test_importing_the_package_imports_neither_torch_nor_brian2():
+    code = "import sys, cortexsnn, cortexsnn.cli; sys.exit('torch' in sys.modules or 'brian2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,179 @@
+"""The command line: bad input gives one line that teaches and exit code 2, and leaves nothing half-written."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cortexsnn import recording, timescales
+from cortexsnn.cli import main
+from cortexsnn.network import Network, Population, Projection
+from cortexsnn.recording import RecordedPopulation, make_recording
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    rng = np.random.default_rng(0)
+    network = Network(
+        0.01,
+        (
+            Population.input("input", 40),
+            Population.lif("hidden1", 6, tau_s=0.03),
+            Population.readout("readout", 2, tau_s=0.05),
+        ),
+        (
+            Projection("input", "hidden1", rng.normal(0.2, 0.5, (6, 40))),
+            Projection("hidden1", "readout", rng.normal(0, 1, (2, 6))),
+        ),
+        "per_step",
+        {"dataset": {"name": "mts_xor", "seed": 0, "train": 40, "validation": 4, "test": 4, "noise": 0.01}},
+    )
+    path = tmp_path / "network.safetensors"
+    network.save(path)
+    return path
+
+
+def _recording(counts):
+    return make_recording(
+        [RecordedPopulation.from_counts("hidden1", "lif", counts)],
+        dt_s=0.01,
+        trials=counts.shape[0],
+        steps=counts.shape[1],
+        source="test",
+    )
+
+
+def _refused(capsys, arguments, *words):
+    """Run, expect exit code 2 and one line with all the words."""
+    assert main([str(a) for a in arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    for word in words:
+        assert word in said, said
+
+
+def test_missing_file_is_named(tmp_path, capsys):
+    out = tmp_path / "out.nc"
+    _refused(capsys, ["simulate", tmp_path / "none.safetensors", "--out", out], "none.safetensors", "existing file")
+    _refused(capsys, ["timescales", tmp_path / "none.nc", "--out", out], "none.nc", "existing file")
+    _refused(capsys, ["compare", tmp_path / "none.nc", "--out", out], "none.nc", "existing file")
+    assert not out.exists()
+
+
+def test_truncated_and_foreign_files_are_refused(tmp_path, network_file, capsys):
+    whole = tmp_path / "recording.nc"
+    recording.save(_recording(np.ones((12, 100, 3), dtype=np.uint8)), whole)
+    for source, verb in ((network_file, "simulate"), (whole, "timescales")):
+        cut = tmp_path / f"cut{source.suffix}"
+        cut.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+        _refused(capsys, [verb, cut, "--out", tmp_path / "out.nc"], cut.name, "complete")
+    text = tmp_path / "notes.nc"
+    text.write_text("not a recording")
+    _refused(capsys, ["timescales", text, "--out", tmp_path / "out.nc"], "notes.nc")
+    assert not (tmp_path / "out.nc").exists()
+
+
+def test_unknown_names_list_the_known_ones(tmp_path, network_file, capsys):
+    pytest.importorskip("torch")
+    _refused(capsys, ["train", "--out", tmp_path / "run", "--hierarchy", "pyramid"], "pyramid", "linear", "tanh")
+    _refused(capsys, ["train", "--out", tmp_path / "run", "--data", "no-such-data"], "no-such-data", "mts_xor")
+    _refused(capsys, ["simulate", network_file, "--out", tmp_path / "o.nc", "--device", "tpu"], "tpu", "cpp_standalone")
+    assert not (tmp_path / "run").exists()
+
+
+def test_impossible_time_constants_are_refused(tmp_path, capsys):
+    pytest.importorskip("torch")
+    for options in (["--tau-ms=100", "--span-ms=300"], ["--hierarchy=homogeneous", "--tau-ms=-5"]):
+        _refused(capsys, ["train", "--out", tmp_path / "run", *options], "positive time constant")
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_out_of_range_are_refused_by_the_parser(tmp_path, capsys):
+    for options in (["--epochs=0"], ["--seed=-1"], ["--width=many"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", "--out", str(tmp_path / "run"), *options])
+        assert stopped.value.code == 2
+        assert options[0].split("=")[0] in capsys.readouterr().err
+
+
+def test_empty_recording_gives_statuses_not_numbers(tmp_path, capsys):
+    path = tmp_path / "silent" / "recording.nc"
+    recording.save(_recording(np.zeros((20, 100, 3), dtype=np.uint8)), path)
+    out = tmp_path / "silent" / "timescales.nc"
+    assert main(["timescales", str(path), "--out", str(out), "--quiet"]) == 0
+    assert "no timescale" in capsys.readouterr().out
+    assert timescales.load(out)["status"].item() == "too_few_spikes"
+
+
+def test_recording_without_trials_is_refused(tmp_path, capsys):
+    path = tmp_path / "recording.nc"
+    recording.save(_recording(np.zeros((0, 100, 3), dtype=np.uint8)), path)
+    _refused(capsys, ["timescales", path, "--out", tmp_path / "out.nc"], "trial")
+
+
+def test_unknown_table_lists_the_known(tmp_path, capsys):
+    counts = np.random.default_rng(0).poisson(0.2, (20, 100, 3)).astype(np.uint8)
+    recording.save(_recording(counts), tmp_path / "run" / "recording.nc")
+    taus = tmp_path / "run" / "timescales.nc"
+    assert main(["timescales", str(tmp_path / "run" / "recording.nc"), "--out", str(taus), "--quiet"]) == 0
+    capsys.readouterr()
+    _refused(capsys, ["compare", taus, "--out", tmp_path / "c.nc", "--table", "atlantis"], "atlantis", "murray2014")
+    assert main(["compare", str(taus), "--out", str(tmp_path / "c.nc")]) == 0
+    assert "n too small" in capsys.readouterr().out
+
+
+def test_report_names_the_verb_that_makes_a_missing_file(tmp_path, network_file, capsys):
+    run = tmp_path / "runs" / "mine-seed0"
+    run.mkdir(parents=True)
+    network_file.rename(run / "network.safetensors")
+    _refused(capsys, ["report", tmp_path, "--out", tmp_path / "report.html"], "metrics.jsonl", "cortexsnn train")
+
+
+def test_verbs_work_alone_on_the_files_of_another(tmp_path, network_file):
+    recorded = tmp_path / "run" / "spontaneous.nc"
+    taus = tmp_path / "run" / "timescales.nc"
+    simulate = ["simulate", network_file, "--input", "spontaneous", "--trials", 20, "--device", "numpy", "--quiet"]
+    assert main([str(a) for a in [*simulate, "--out", recorded]]) == 0
+    loaded = recording.load(recorded)
+    # Window of 5 tau after a burn-in of 2 tau, in whole tenths of a second.
+    assert loaded.attrs["burn_in_ms"] == 100
+    assert float(loaded["trial_duration_s"][0]) == pytest.approx(0.3)
+    assert main(["timescales", str(recorded), "--out", str(taus), "--bin-ms", "10", "--quiet"]) == 0
+    measured = timescales.load(taus)
+    assert measured.attrs["start_ms"] == 100
+    assert measured.attrs["window_ms"] == 200
+
+
+@pytest.mark.torch
+def test_interrupted_training_goes_on_to_the_same_network(tmp_path):
+    """Ctrl-C leaves the last checkpoint usable, and the same command ends with the same weights."""
+    pytest.importorskip("torch")
+
+    def command(out):
+        options = "--layers 2 --width 4 --epochs 4 --batch-size 512 --tau-ms 100 --span-ms 50 --quiet"
+        return [sys.executable, "-m", "cortexsnn.cli", "train", "--out", str(out), *options.split()]
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    process = subprocess.Popen(command(broken), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = broken / "metrics.jsonl"
+    while not (metrics.exists() and metrics.read_text()):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not (broken / "network.safetensors").exists()
+    done = [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()]
+    assert 1 <= len(done) < 4
+    subprocess.run(command(broken), check=True, capture_output=True)
+    assert Network.load(broken / "network.safetensors").fingerprint() == (
+        Network.load(whole / "network.safetensors").fingerprint()
+    )
+    assert metrics.read_text() == (whole / "metrics.jsonl").read_text()
