@@ -9,17 +9,17 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from cortexsnn import brian, cortex, datasets, pipeline, recording, timescales
+from cortexsnn import cortex, pipeline
 from cortexsnn.errors import InputError
-from cortexsnn.network import Network
 from cortexsnn.report import write_report
-from cortexsnn.runs import FILES, load_runs, save_agreement
+from cortexsnn.runs import FILES, load_runs
 from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows
 from cortexsnn.terminal import show_table
 
@@ -36,7 +36,7 @@ class _Settings:
     span_ms: float
     epochs: int
     options: tuple[str, ...]
-    spontaneous_trials: int = 400
+    spontaneous_trials: int = 1000
 
     def conditions(self) -> dict[str, tuple[str, ...]]:
         mean, span = f"--tau-ms={self.tau_ms:g}", f"--span-ms={self.span_ms:g}"
@@ -58,72 +58,90 @@ _SPEECH = _Settings(
 )  # fmt: skip
 
 
-def _start_training(
-    data: str, run: Path, seed: int, settings: _Settings, condition: tuple[str, ...]
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cortexsnn.cli", "train", "--quiet", f"--data={data}", f"--out={run}",
-               f"--seed={seed}", f"--epochs={settings.epochs}", *settings.options, *condition]  # fmt: skip
+@dataclass(frozen=True)
+class _Step:
+    """One verb of the command line, and the files that it leaves."""
+
+    arguments: tuple[str, ...]
+    makes: tuple[Path, ...]
+
+
+def _training_steps(run: Path, data: str, seed: int, settings: _Settings, condition: tuple[str, ...]) -> list[_Step]:
+    network = run / FILES["network"][0]
+    arguments = ("train", f"--data={data}", f"--out={run}", f"--seed={seed}", f"--epochs={settings.epochs}")
+    return [_Step((*arguments, *settings.options, *condition), (network,))]
+
+
+def _measuring_steps(run: Path, seed: int, settings: _Settings) -> list[_Step]:
+    network, test, agreement, spontaneous, timescales = (
+        run / FILES[key][0] for key in ("network", "test", "agreement", "spontaneous", "timescales")
+    )
+    return [
+        _Step(("simulate", str(network), f"--out={test}", f"--check={agreement}"), (test, agreement)),
+        _Step(
+            ("simulate", str(network), "--input=spontaneous", f"--trials={settings.spontaneous_trials}",
+             f"--seed={seed}", f"--out={spontaneous}"),
+            (spontaneous,),
+        ),
+        _Step(("timescales", str(spontaneous), f"--seed={seed}", f"--out={timescales}"), (timescales,)),
+    ]  # fmt: skip
+
+
+def _start(step: _Step, run: Path) -> subprocess.Popen[bytes]:
+    """Run a verb in a process of its own, with its output in the log of the run."""
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "train.log").open("wb") as log:
+    command = [sys.executable, "-m", "cortexsnn.cli", *step.arguments, "--quiet"]
+    with (run / "log.txt").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
 
-def _epochs_done(runs: list[Path]) -> int:
-    lines = [(run / FILES["metrics"][0]) for run in runs]
-    return sum(path.read_bytes().count(b"\n") for path in lines if path.exists())
+def _check_ended_well(process: subprocess.Popen[bytes], run: Path, step: _Step) -> None:
+    log = run / "log.txt"
+    if process.returncode == 2:
+        said = log.read_text(encoding="utf-8").strip().splitlines()
+        raise InputError(
+            f"'{step.arguments[0]}' of {run.name}", said[-1] if said else "", "a verb that ends", f"see {log}"
+        )
+    if process.returncode != 0:
+        raise RuntimeError(f"'cortexsnn {step.arguments[0]}' of {run.name} failed; see {log}")
 
 
-def _train_all(data: str, runs: dict[Path, tuple[int, tuple[str, ...]]], settings: _Settings) -> None:
-    """Train every network in a process of its own, as many at a time as there are cores."""
-    waiting = {run: how for run, how in runs.items() if not (run / FILES["network"][0]).exists()}
-    running: dict[Path, subprocess.Popen[bytes]] = {}
-    total = settings.epochs * len(runs)
-    bar = tqdm(initial=_epochs_done(list(runs)), total=total, desc=f"training {len(runs)} networks", unit="epoch")
+def _run_all(todo: dict[Path, list[_Step]], done: Callable[[], int], total: int, label: str, unit: str) -> None:
+    """Run the steps of every run in order, as many runs at a time as there are cores, and show what is done.
+
+    Steps whose files are there are left out, so that an interrupted demonstration goes on where it stopped.
+    """
+    waiting = {
+        run: [step for step in steps if not all(path.exists() for path in step.makes)] for run, steps in todo.items()
+    }
+    running: dict[Path, tuple[subprocess.Popen[bytes], _Step]] = {}
     try:
-        with bar:
-            while waiting or running:
-                while waiting and len(running) < (os.cpu_count() or 1):
-                    run = next(iter(waiting))
-                    seed, condition = waiting.pop(run)
-                    running[run] = _start_training(data, run, seed, settings, condition)
+        with tqdm(initial=done(), total=total, desc=label, unit=unit, smoothing=0) as bar:
+            while running or any(waiting.values()):
+                for run in [r for r, steps in waiting.items() if steps and r not in running]:
+                    if len(running) < (os.cpu_count() or 1):
+                        step = waiting[run].pop(0)
+                        running[run] = _start(step, run), step
                 time.sleep(_POLL_SECONDS)
-                bar.update(_epochs_done(list(runs)) - bar.n)
-                for run, process in list(running.items()):
-                    if process.poll() is None:
-                        continue
-                    del running[run]
-                    if process.returncode == 2:
-                        said = (run / "train.log").read_text(encoding="utf-8").strip().splitlines()
-                        raise InputError(f"training of {run.name}", said[-1] if said else "", "a run that ends")
-                    if process.returncode != 0:
-                        raise RuntimeError(f"training of {run.name} failed; see {run / 'train.log'}")
+                bar.update(done() - bar.n)
+                for run, (process, step) in list(running.items()):
+                    if process.poll() is not None:
+                        del running[run]
+                        _check_ended_well(process, run, step)
     finally:
-        for process in running.values():
+        for process, _ in running.values():
             process.terminate()
-        for process in running.values():
+        for process, _ in running.values():
             process.wait()
 
 
-def _simulate_and_measure(run: Path, seed: int, settings: _Settings) -> None:
-    """What ``cortexsnn simulate`` and ``cortexsnn timescales`` do, for one network; files that are there are kept."""
-    paths = {key: run / name for key, (name, _) in FILES.items()}
-    network = Network.load(paths["network"])
-    dataset = datasets.load_described(network.metadata["dataset"])
-    if not (paths["test"].exists() and paths["agreement"].exists()):
-        trials = pipeline.task_trials(dataset)
-        recorded, agreement = pipeline.check_simulators(network, trials)
-        save_agreement(agreement, paths["agreement"])
-        recording.save(pipeline.annotated(recorded, "test", trials), paths["test"])
-    streams = np.random.default_rng([seed, 1]).spawn(2)
-    if not paths["spontaneous"].exists():
-        trials = pipeline.spontaneous_trials(network, dataset, settings.spontaneous_trials, streams[0])
-        recorded = brian.simulate(network, trials.counts)
-        recording.save(pipeline.annotated(recorded, "spontaneous", trials), paths["spontaneous"])
-    if not paths["timescales"].exists():
-        recorded = recording.load(paths["spontaneous"])
-        start_ms = pipeline.burn_in_ms(recorded)
-        measured = timescales.estimate(recorded, start_ms=start_ms, max_lag_ms=1000.0, rng=streams[1])
-        timescales.save(measured, paths["timescales"])
+def _epochs_done(runs: Iterable[Path]) -> int:
+    metrics = [run / FILES["metrics"][0] for run in runs]
+    return sum(path.read_bytes().count(b"\n") for path in metrics if path.exists())
+
+
+def _files_done(steps: Iterable[_Step]) -> int:
+    return sum(path.exists() for step in steps for path in step.makes)
 
 
 def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
@@ -150,14 +168,17 @@ def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
         for condition, options in settings.conditions().items()
         for seed in range(seeds)
     }
-    print(f"1/4 training {len(runs)} networks in PyTorch", flush=True)
-    _train_all(data, runs, settings)
-    print("2/4 running them in Brian2, spike for spike, and 3/4 measuring their timescales", flush=True)
-    for run, (seed, _) in tqdm(runs.items(), desc="networks in Brian2", unit="network"):
-        _simulate_and_measure(run, seed, settings)
-    print("4/4 comparing with the cortex", flush=True)
-    files = [run / FILES["timescales"][0] for run in runs]
-    comparison = pipeline.compare_files(files, out / "comparison.nc", "murray2014", np.random.default_rng(0))
+    train = {run: _training_steps(run, data, seed, settings, how) for run, (seed, how) in runs.items()}
+    measure = {run: _measuring_steps(run, seed, settings) for run, (seed, _) in runs.items()}
+    print(f"1/3 training {len(runs)} networks in PyTorch", flush=True)
+    _run_all(train, lambda: _epochs_done(runs), settings.epochs * len(runs), "training", "epoch")
+    print("2/3 running them in Brian2, checking every spike, measuring timescales", flush=True)
+    steps = [step for several in measure.values() for step in several]
+    files = sum(len(step.makes) for step in steps)
+    _run_all(measure, lambda: _files_done(steps), files, "simulating and measuring", "file")
+    print("3/3 comparing with the cortex", flush=True)
+    measured = [run / FILES["timescales"][0] for run in runs]
+    comparison = pipeline.compare_files(measured, out / "comparison.nc", "murray2014", np.random.default_rng(0))
     write_report(out, out / "report.html")
 
     finished = load_runs(out)

@@ -26,15 +26,17 @@ def _number_of_layers(layers: int) -> int:
 
 
 def _positive(values: Values, name: str, mean: float, span: float) -> Values:
-    """Return `values` if every one can be a time constant.
+    """Return ``mean + span * values`` if every one can be a time constant.
 
     The original code cuts negative time constants to zero. A neuron without memory is another model, so it is
     refused here.
     """
-    if not np.all(np.isfinite(values)) or np.any(values <= 0):
-        raise InputError(f"profile '{name}' with mean {mean:g} and span {span:g}", values.tolist(),
+    finite = np.isfinite(mean) and np.isfinite(span)
+    tau = mean + span * values if finite else np.full(values.shape, np.nan)
+    if not np.all(tau > 0):
+        raise InputError(f"profile '{name}' with mean {mean:g} and span {span:g}", tau.tolist(),
                          "a positive time constant in every layer", "choose |span| < 2 * mean")  # fmt: skip
-    return values
+    return tau
 
 
 def homogeneous(layers: int, mean: float) -> Values:
@@ -56,7 +58,7 @@ def homogeneous(layers: int, mean: float) -> Values:
     >>> homogeneous(3, 100.0)
     array([100., 100., 100.])
     """
-    return _positive(np.full(_number_of_layers(layers), float(mean)), "homogeneous", mean, 0.0)
+    return _positive(np.zeros(_number_of_layers(layers)), "homogeneous", mean, 0.0)
 
 
 def linear(layers: int, mean: float, span: float) -> Values:
@@ -87,7 +89,7 @@ def linear(layers: int, mean: float, span: float) -> Values:
     """
     if _number_of_layers(layers) == 1:
         return homogeneous(1, mean)
-    return _positive(np.linspace(mean - span / 2, mean + span / 2, layers), "linear", mean, span)
+    return _positive(np.linspace(-0.5, 0.5, layers), "linear", mean, span)
 
 
 def reversed_linear(layers: int, mean: float, span: float) -> Values:
@@ -140,7 +142,7 @@ def tanh(layers: int, mean: float, span: float, centre: float = 0.5, steepness: 
     rise = rise - rise.min()
     if rise.max() == 0.0:
         raise InputError("centre and steepness", (centre, steepness), "a tanh that rises between depth 0 and 1")
-    return _positive(mean + span * (rise / rise.max() - 0.5), "tanh", mean, span)
+    return _positive(rise / rise.max() - 0.5, "tanh", mean, span)
 
 
 PROFILES: dict[str, Callable[..., Values]] = {

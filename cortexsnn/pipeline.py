@@ -110,7 +110,7 @@ def _accuracy(network: Network, recorded: xr.DataTree, trials: Trials) -> float:
 
 
 def check_simulators(
-    network: Network, trials: Trials, *, runtime_trials: int = 64, progress: bool = True
+    network: Network, trials: Trials, *, runtime_trials: int = 32, progress: bool = True
 ) -> tuple[xr.DataTree, xr.Dataset]:
     """Run the same trials in torch and on both Brian2 targets, and compare each with the reference.
 

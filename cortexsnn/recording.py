@@ -75,11 +75,26 @@ class RecordedPopulation:
         return cls(name, kind, counts.shape[2], trial, step, neuron, potential)
 
 
+def _place(
+    trial: NDArray[np.integer], step: NDArray[np.integer], neuron: NDArray[np.integer], neurons: int
+) -> NDArray[np.int64]:
+    """One number for each spike, in the order of trial, step, neuron."""
+    steps = int(step.max(initial=0)) + 1
+    return (trial.astype(np.int64) * steps + step) * neurons + neuron
+
+
+def _sorted(population: RecordedPopulation) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Trial, step and neuron of the spikes, in this order of precedence."""
+    trial, step, neuron = (np.asarray(axis) for axis in (population.trial, population.step, population.neuron))
+    place = _place(trial, step, neuron, population.size)
+    if np.any(place[1:] < place[:-1]):
+        order = np.argsort(place, kind="stable")
+        trial, step, neuron = trial[order], step[order], neuron[order]
+    return trial.astype(np.int32), step.astype(np.int32), neuron.astype(np.int32)
+
+
 def _node(population: RecordedPopulation, layer: int, dt_s: float, trials: int) -> xr.Dataset:
-    order = np.lexsort((population.neuron, population.step, population.trial))
-    trial, step, neuron = (
-        np.asarray(axis)[order].astype(np.int32) for axis in (population.trial, population.step, population.neuron)
-    )
+    trial, step, neuron = _sorted(population)
     variables: dict[str, Any] = {
         "spike_trial": ("spike", trial, {"long_name": "trial of the spike"}),
         "spike_step": ("spike", step, {"long_name": "time step of the spike from the start of its trial"}),
@@ -195,11 +210,14 @@ def dense_spikes(recording: xr.DataTree, population: str) -> NDArray[np.uint8]:
         raise InputError("population", population, f"one of {', '.join(recording.children)}")
     node = recording[population]
     steps = steps_per_trial(recording)
-    dense = np.zeros((steps.size, int(steps.max(initial=0)), node.sizes["neuron"]), dtype=np.uint8)
-    np.add.at(
-        dense, (node["spike_trial"].to_numpy(), node["spike_step"].to_numpy(), node["spike_neuron"].to_numpy()), 1
-    )
-    return dense
+    shape = (steps.size, int(steps.max(initial=0)), node.sizes["neuron"])
+    trial, step, neuron = (node[v].to_numpy().astype(np.int64) for v in ("spike_trial", "spike_step", "spike_neuron"))
+    place = (trial * shape[1] + step) * shape[2] + neuron
+    # Spikes are sorted: those of one neuron in one step are neighbours.
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    dense = np.zeros(int(np.prod(shape)), dtype=np.uint8)
+    dense[place[first]] = np.diff(first, append=place.size)
+    return dense.reshape(shape)
 
 
 def without_potentials(recording: xr.DataTree, names: Collection[str]) -> xr.DataTree:
@@ -211,10 +229,19 @@ def without_potentials(recording: xr.DataTree, names: Collection[str]) -> xr.Dat
     return xr.DataTree.from_dict(nodes)
 
 
-def save(recording: xr.DataTree, path: str | Path) -> None:
-    """Write a recording to netCDF, one group per population."""
+def save(recording: xr.DataTree, path: str | Path, *, compression: int = 1) -> None:
+    """Write a recording to netCDF, one group per population.
+
+    Parameters
+    ----------
+    recording : xarray.DataTree
+    path : path-like
+    compression : int
+        Level of zlib, 0 to 9; 0 is fastest and largest.
+    """
+    filters = {"zlib": compression > 0, "complevel": compression}
     compressed = {
-        f"/{name}": {str(v): {"zlib": True, "complevel": 1} for v in node.to_dataset(inherit=False).data_vars}
+        f"/{name}": {str(variable): filters for variable in node.to_dataset(inherit=False).data_vars}
         for name, node in recording.children.items()
     }
     with replacing(path) as temporary:
@@ -229,43 +256,55 @@ def load(path: str | Path) -> xr.DataTree:
     InputError
         If the file is missing, truncated, not a recording, or has spikes outside of its trials or neurons.
     """
-    open_hdf5(path, "recording file").close()
+    with open_hdf5(path, "recording file") as file:
+        schema = file.attrs.get("schema")
+    if schema != SCHEMA:
+        raise InputError(f"schema of {path}", schema, f"'{SCHEMA}'", "is this a recording?")
     try:
         recording = xr.open_datatree(path, engine="h5netcdf").load()
         recording.close()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError("recording file", str(path), "a netCDF file that cortexsnn wrote", str(error)) from None
     _check(recording, Path(path))
     return recording
 
 
 def _check(recording: xr.DataTree, path: Path) -> None:
-    schema = recording.attrs.get("schema")
-    if schema != SCHEMA:
-        raise InputError(f"schema of {path}", schema, f"'{SCHEMA}'", "is this a recording?")
     dt_s = recording.attrs.get("dt_s")
     if not isinstance(dt_s, float | np.floating) or not np.isfinite(dt_s) or dt_s <= 0:
         raise InputError(f"attribute dt_s of {path}", dt_s, "a positive number of seconds")
     if "trial_duration_s" not in recording.data_vars or not recording.children:
-        raise InputError(
-            f"contents of {path}", list(recording.children), "trial_duration_s and at least one population"
-        )
+        found = [*recording.data_vars, *recording.children]
+        raise InputError(f"contents of {path}", found, "trial_duration_s and at least one population")
+    durations = recording["trial_duration_s"].to_numpy()
+    if durations.ndim != 1 or not np.all(np.isfinite(durations) & (durations >= 0)):
+        raise InputError(f"trial_duration_s of {path}", durations, "seconds of at least 0, one for each trial")
     steps = steps_per_trial(recording)
     for name, node in recording.children.items():
-        missing = [v for v in (*_SPIKE_VARIABLES, "neuron") if v not in node.variables]
-        if missing:
-            raise InputError(
-                f"population '{name}' of {path}", list(map(str, node.variables)), f"a variable '{missing[0]}'"
-            )
-        trial, step, neuron = (node[v].to_numpy() for v in ("spike_trial", "spike_step", "spike_neuron"))
-        if trial.size and not (trial.min() >= 0 and trial.max() < steps.size):
-            raise InputError(f"spike_trial of '{name}' in {path}", int(trial.max()), f"0 to {steps.size - 1}")
-        if step.size and not (step.min() >= 0 and np.all(step < steps[trial])):
-            raise InputError(f"spike_step of '{name}' in {path}", int(step.max()), "steps inside the trial")
-        if neuron.size and not (neuron.min() >= 0 and neuron.max() < node.sizes["neuron"]):
-            raise InputError(
-                f"spike_neuron of '{name}' in {path}", int(neuron.max()), f"0 to {node.sizes['neuron'] - 1}"
-            )
+        _check_population(node.to_dataset(), name, steps, path)
+
+
+def _check_population(node: xr.Dataset, name: str, steps: NDArray[np.int64], path: Path) -> None:
+    missing = [v for v in (*_SPIKE_VARIABLES, "neuron") if v not in node.variables]
+    if missing:
+        found = list(map(str, node.variables))
+        raise InputError(f"population '{name}' of {path}", found, f"a variable '{missing[0]}'")
+    for variable in _SPIKE_VARIABLES:
+        kinds = "f" if variable == "spike_time" else "iu"
+        if node[variable].dims != ("spike",) or node[variable].dtype.kind not in kinds:
+            shown = f"{node[variable].dtype} on {node[variable].dims}"
+            raise InputError(f"{variable} of '{name}' in {path}", shown, "one number for each spike")
+    trial, step, neuron = (node[v].to_numpy() for v in ("spike_trial", "spike_step", "spike_neuron"))
+    neurons = node.sizes["neuron"]
+    if trial.size and not (trial.min() >= 0 and trial.max() < steps.size):
+        raise InputError(f"spike_trial of '{name}' in {path}", int(trial.max()), f"0 to {steps.size - 1}")
+    if step.size and not (step.min() >= 0 and np.all(step < steps[trial])):
+        raise InputError(f"spike_step of '{name}' in {path}", int(step.max()), "steps inside the trial")
+    if neuron.size and not (neuron.min() >= 0 and neuron.max() < neurons):
+        raise InputError(f"spike_neuron of '{name}' in {path}", int(neuron.max()), f"0 to {neurons - 1}")
+    place = _place(trial, step, neuron, neurons)
+    if np.any(place[1:] < place[:-1]):
+        raise InputError(f"spikes of '{name}' in {path}", "another order", "sorted by trial, step, neuron")
 
 
 def compare(expected: xr.DataTree, observed: xr.DataTree) -> xr.Dataset:
@@ -294,6 +333,9 @@ def compare(expected: xr.DataTree, observed: xr.DataTree) -> xr.Dataset:
     }
     seconds = float(expected["trial_duration_s"].sum())
     for name in names:
+        if expected[name].sizes["neuron"] != observed[name].sizes["neuron"]:
+            raise InputError(f"neurons of '{name}' in the second recording", observed[name].sizes["neuron"],
+                             f"{expected[name].sizes['neuron']}")  # fmt: skip
         left, right = dense_spikes(expected, name), dense_spikes(observed, name)
         columns["spikes"].append(int(left.sum()))
         columns["differing"].append(int((left != right).sum()))

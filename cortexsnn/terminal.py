@@ -28,14 +28,6 @@ def show_table(
         A column named ``"note"`` is printed below the table, one line for each row that has one.
     rows : sequence of sequence of str
     console : rich.console.Console, optional
-
-    Examples
-    --------
-    >>> show_table("Layers", ["layer", "spikes"], [["hidden1", "1,024"]], Console(width=40))
-    Layers
-    ...
-     hidden1    1,024
-    ...
     """
     if console is None:
         console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_A_LOG)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import brian2
 import numpy as np
+from numpy.typing import NDArray
 
+from cortexsnn.errors import InputError
 from cortexsnn.network import Population, Projection
 
 __all__ = ["lif_group", "on_pre", "readout_group"]
@@ -31,8 +33,17 @@ strength : 1 (constant)
 tau_a : second (constant)
 """
 _RESETS = {"subtract": "v -= theta/alpha", "subtract_decayed": "v -= theta", "zero": "v = 0"}
+_MOST_DECAY = 700.0
 # a[t+1] = rho a[t] + S[t]: the spike of this step is not yet multiplied by rho.
 _ADAPT = "a += 1/exp(-dt/tau_a)"
+
+
+def _require_memory(tau_s: NDArray[np.float64], field: str, clock: brian2.Clock) -> None:
+    """Refuse a decay within one step that underflows, so that dividing by it would overflow."""
+    shortest = float(clock.dt) / _MOST_DECAY
+    if np.any(tau_s < shortest):
+        raise InputError(field, float(tau_s.min()), f"at least {shortest:g} s in Brian2",
+                         "so much faster than the time step, it has no memory; take dt / 50, say")  # fmt: skip
 
 
 def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
@@ -52,6 +63,9 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
         ``theta_rest``, ``strength``, ``a`` and ``tau_a`` as well.
     """
     adaptation = population.adaptation
+    _require_memory(population.tau_s, f"tau_s of population '{population.name}'", clock)
+    if adaptation is not None:
+        _require_memory(adaptation.tau_s, f"adaptation_tau_s of population '{population.name}'", clock)
     reset = _RESETS[population.reset]
     # Brian2 counts the step of the spike itself as refractory.
     refractory = (

@@ -88,7 +88,8 @@ def main(folder: Path) -> None:
             leftover.unlink()
     _report("running on C++ standalone", trials, trials, "trial")
     shutil.rmtree(program / "results_chunk", ignore_errors=True)
-    recording.save(results.recording(counts, "brian2 cpp_standalone"), folder / "recording.nc")
+    # Read back at once and thrown away: not worth compressing.
+    recording.save(results.recording(counts, "brian2 cpp_standalone"), folder / "recording.nc", compression=0)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ def _bin_trial(
     times: NDArray[np.float64], units: NDArray[np.int64], steps: int, dt_s: float, channels: int, group: int
 ) -> tuple[NDArray[np.int64], int]:
     """Spike counts of one trial, and how many spikes came after its last step."""
-    step = np.floor(times / dt_s).astype(np.int64)
+    step = np.floor(times / dt_s)
     inside = step < steps
-    counts = np.bincount(step[inside] * channels + units[inside] // group, minlength=steps * channels)
+    counts = np.bincount(step[inside].astype(np.int64) * channels + units[inside] // group, minlength=steps * channels)
     return counts.reshape(steps, channels), int(np.count_nonzero(~inside))
 
 

@@ -30,8 +30,8 @@ def _checked(counts: ArrayLike, name: str, channels: int) -> Counts:
         return array
     if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         raise InputError(field, "NaN or infinity", "whole numbers of spikes")
-    small = array.astype(np.uint8)
-    if not np.array_equal(small, array):
+    within = array.dtype.kind == "b" or (array.min() >= 0 and array.max() <= 255)
+    if not within or not np.array_equal(small := array.astype(np.uint8), array):
         raise InputError(field, [array.min(), array.max()], "whole numbers from 0 to 255",
                          "an input is the number of spikes of a channel in a time step")  # fmt: skip
     return small

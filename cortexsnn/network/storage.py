@@ -65,7 +65,7 @@ def load(path: str | Path) -> Network:
                          f"the header has no entry '{_KEY}'")  # fmt: skip
     try:
         header = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"header of {checked}", text, "JSON", str(error)) from None
     return _network_from(header, tensors, checked)
 
@@ -91,6 +91,7 @@ def _network_from(header: Any, tensors: dict[str, NDArray[Any]], path: Path) -> 
             raise InputError(f"tensors of {path}", sorted(tensors), f"one named '{name}'")
         if tensors[name].dtype != np.float64:
             raise InputError(f"tensor '{name}' of {path}", str(tensors[name].dtype), "float64")
+        tensors[name].setflags(write=False)
         return tensors[name]
 
     populations = []
@@ -119,9 +120,8 @@ def _network_from(header: Any, tensors: dict[str, NDArray[Any]], path: Path) -> 
                 )
             )
         elif kind == "readout":
-            populations.append(
-                Population.readout(name, size, tau_s=tensor(f"{prefix}.tau_s"), bias=tensor(f"{prefix}.bias"))
-            )
+            tau_s, bias = tensor(f"{prefix}.tau_s"), tensor(f"{prefix}.bias")
+            populations.append(Population(name, "readout", size, tau_s, bias=bias))
         else:
             populations.append(Population(name, kind, size))
     projections = []
@@ -129,6 +129,6 @@ def _network_from(header: Any, tensors: dict[str, NDArray[Any]], path: Path) -> 
         source, target = _field(entry, "source", str, path), _field(entry, "target", str, path)
         delays = tuple(_field(entry, "delay_steps", list, path))
         projections.append(Projection(source, target, tensor(f"projection.{source}_to_{target}.weight"), delays))
-    dt_s = float(_field(header, "dt_s", (int, float), path))
+    dt_s = _field(header, "dt_s", float, path)
     decoder = _field(header, "decoder", (str, type(None)), path)
     return Network(dt_s, tuple(populations), tuple(projections), decoder, _field(header, "metadata", dict, path))

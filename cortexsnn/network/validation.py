@@ -22,8 +22,8 @@ KINDS: tuple[Kind, ...] = ("input", "lif", "readout")
 RESETS = ("subtract", "subtract_decayed", "zero")
 DECODERS = ("sum_of_softmax", "per_step")
 
-# Brian2 builds C++ identifiers from these names; names that end in an underscore and digits, or that contain
-# 'e' after a digit, are safe as long as they start with a letter.
+# Brian2 makes C++ identifiers of these names, and calls its monitors and projections after them.
+_TAKEN_ENDINGS = ("_spikes", "_potential", "_raster", "_between_trials")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -50,6 +50,9 @@ def _validate_population(population: Population) -> None:
     name = population.name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError("population name", name, "a letter followed by letters, digits or underscores, at most 64")
+    if name == "network_clock" or "_to_" in name or name.endswith(_TAKEN_ENDINGS):
+        raise InputError("population name", name, "a name that no other part of the network takes",
+                         f"leave out '_to_' and the endings {', '.join(_TAKEN_ENDINGS)}")  # fmt: skip
     where = f"of population '{name}'"
     if population.kind not in KINDS:
         raise InputError(f"kind {where}", population.kind, f"one of {', '.join(KINDS)}")

@@ -156,7 +156,19 @@ def _adam_tensors(model: SpikingNetwork, optimiser: torch.optim.Adam) -> dict[st
     return named
 
 
-def _restore_adam(model: SpikingNetwork, optimiser: torch.optim.Adam, saved: dict[str, torch.Tensor]) -> None:
+def _restore(model: SpikingNetwork, optimiser: torch.optim.Adam, found: Checkpoint, path: Path) -> None:
+    """Put model and optimiser into the state of a checkpoint, which must have all of it."""
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    expected = {f"{part}.{name}": shape for part in ("model", "best") for name, shape in shapes.items()}
+    for name, parameter in model.named_parameters():
+        expected |= {f"adam.{key}.{name}": parameter.shape for key in ("exp_avg", "exp_avg_sq")}
+        expected[f"adam.step.{name}"] = torch.Size([])
+    for name, shape in expected.items():
+        if name not in found.tensors or found.tensors[name].shape != shape:
+            raise InputError(f"checkpoint {path}", f"no '{name}' of shape {tuple(shape)}", "all tensors of the run",
+                             "remove it to train from the start")  # fmt: skip
+    model.load_state_dict(found.part("model."))
+    saved = found.part("adam.")
     for name, parameter in model.named_parameters():
         optimiser.state[parameter] = {key: saved[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
 
@@ -240,7 +252,7 @@ def fit(
     """
     protocol = protocol or Protocol()
     for name in ("channels", "classes", "dt_s"):
-        if getattr(architecture, name) != getattr(dataset, name):
+        if not np.isclose(getattr(architecture, name), getattr(dataset, name), rtol=1e-9, atol=0):
             raise InputError(f"{name} of the architecture", getattr(architecture, name),
                              f"{getattr(dataset, name)}, as in data set '{dataset.name}'")  # fmt: skip
     description = {
@@ -262,9 +274,8 @@ def fit(
     folder = None if folder is None else Path(folder)
     if folder is not None and (found := _resumed(folder / "checkpoint.safetensors", description)):
         history = found.history
-        model.load_state_dict(found.part("model."))
+        _restore(model, optimiser, found, folder / "checkpoint.safetensors")
         best_state = found.part("best.")
-        _restore_adam(model, optimiser, found.part("adam."))
 
     bar = tqdm(initial=len(history), total=protocol.epochs, desc="training", unit="epoch", disable=not progress)
     with bar:

@@ -80,7 +80,8 @@ class Normalised(nn.Module):
 
     def __init__(self, sources: int, targets: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.linear = nn.Linear(sources, targets, bias=False)
+        # nn.Linear would draw weights from torch's global generator, and disturb the user's random numbers.
+        self.linear = nn.utils.skip_init(nn.Linear, sources, targets, bias=False)
         bound = 1 / np.sqrt(sources)
         with torch.no_grad():
             self.linear.weight.uniform_(-bound, bound, generator=generator)
