@@ -16,7 +16,7 @@ from cortexsnn import cortex, plotting
 from cortexsnn.cortex.compare import STREAM
 from cortexsnn.files import write_text
 from cortexsnn.runs import Run, load_runs
-from cortexsnn.summary import agreement_rows, correlation_rows, timescale_rows
+from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows
 
 __all__ = ["write_report"]
 
@@ -152,6 +152,13 @@ def _network_sections(runs: Sequence[Run], palette: dict[str, str]) -> list[_Sec
         "Validation accuracy over epochs, one line for each seed. The network of the best epoch is kept; the test "
         "split is looked at once.",
     )
+    columns, rows = accuracy_rows(runs)
+    accuracy = _Table(
+        "Test accuracy in every simulator, and decoded classes that differ from the reference",
+        columns,
+        rows,
+        ("network",),
+    )
     columns, rows = agreement_rows(runs)
     agreement = _Table(
         "Every spike and every class compared with the executable reference in float64",
@@ -171,7 +178,7 @@ def _network_sections(runs: Sequence[Run], palette: dict[str, str]) -> list[_Sec
                 "little.",
             ),
             (),
-            (agreement,),
+            (accuracy, agreement),
         ),
     ]
 
@@ -180,9 +187,10 @@ def _timescale_sections(
     runs: Sequence[Run], comparison: xr.Dataset, table: xr.Dataset, palette: dict[str, str]
 ) -> list[_Section]:
     protocol = runs[0].timescales.attrs
-    columns, rows = timescale_rows(runs)
+    columns, rows = timescale_rows(runs, comparison)
     measured = _Table(
-        f"Timescale of every layer with its {100 * protocol['confidence']:.0f} % interval",
+        f"Timescale of every layer, {100 * protocol['confidence']:.0f} % interval; an interval that ran to an end "
+        "of the range of search has 0 or ∞ there",
         columns,
         rows,
         ("network", "layer", "nearest area", "status"),

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsnn.runs import Run
+from cortexsnn.timescales import LONGEST_TAU_IN_WINDOWS, SHORTEST_TAU_IN_BINS
 
 __all__ = ["accuracy_rows", "agreement_rows", "correlation_rows", "timescale_rows"]
 
@@ -74,6 +75,16 @@ def _nearest(comparison: xr.Dataset | None, run: Run, depth: int) -> str:
     return str(comparison["nearest_area"].sel(network=run.name, layer=depth).item()) or "-"
 
 
+def _interval(one: xr.Dataset) -> str:
+    """Interval of a timescale; an end that ran to the bound of the search says nothing and is 0 or infinite."""
+    low, high = float(one["tau_low_ms"]), float(one["tau_high_ms"])
+    if not np.isfinite(low):
+        return "none"
+    lowest = SHORTEST_TAU_IN_BINS * one.attrs["bin_ms"]
+    highest = LONGEST_TAU_IN_WINDOWS * one.attrs["window_ms"]
+    return f"{low if low > 1.01 * lowest else 0:.0f} to {f'{high:.0f}' if high < 0.99 * highest else '∞'}"
+
+
 def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset | None = None) -> Rows:
     """Membrane time constant and measured timescale of every layer."""
     columns = [
@@ -97,7 +108,7 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset | None = None) ->
                     population.name,
                     f"{1000 * float(population.tau_s.mean()):.0f}",
                     f"{float(one['tau_ms']):.0f}" if has else "-",
-                    f"{float(one['tau_low_ms']):.0f} to {float(one['tau_high_ms']):.0f}" if has else "-",
+                    _interval(one) if has else "-",
                     f"{float(one['rate_hz']):.1f}",
                     _nearest(comparison, run, index + 1),
                     str(one["status"].item()).replace("_", " "),

@@ -24,7 +24,7 @@ ALLOWED = {
     "cortex": {"timescales"},
     "plotting": {"network", "recording", "timescales", "cortex"},
     "runs": {"network", "recording", "timescales"},
-    "summary": {"runs"},
+    "summary": {"runs", "timescales"},
     "report": {"runs", "summary", "plotting", "cortex"},
     "terminal": set(),
     "pipeline": {"brian", "cortex", "datasets", "decoding", "network", "recording", "reference", "runs", "timescales", "training"},
