@@ -1,16 +1,10 @@
 """What a spiking network is, independent of any simulator: populations, projections, and a file for them."""
 
-from cortexsnn.network.description import (
-    DECODERS,
-    RESETS,
-    Adaptation,
-    Network,
-    Population,
-    Projection,
-    delay_in_steps,
-)
+from cortexsnn.network.description import Network
 from cortexsnn.network.inputs import input_counts
+from cortexsnn.network.parts import Adaptation, Population, Projection, delay_in_steps
 from cortexsnn.network.storage import load, save
+from cortexsnn.network.validation import DECODERS, RESETS
 
 __all__ = [
     "DECODERS",

@@ -1,4 +1,4 @@
-"""`Network`, `Population` and `Projection`: frozen descriptions that training writes and simulators read.
+"""`Network`: a frozen description that training writes and simulators read.
 
 The meaning of every field is the difference equation that `cortexsnn.reference` executes.
 """
@@ -7,228 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from cortexsnn.errors import InputError
-from cortexsnn.network.validation import DECODERS, RESETS, Kind, update_order, validate
+from cortexsnn.network.parts import FloatArray, Population, Projection, seconds
+from cortexsnn.network.validation import update_order, validate
 
-__all__ = ["DECODERS", "RESETS", "Adaptation", "Network", "Population", "Projection", "delay_in_steps"]
-
-FloatArray = NDArray[np.float64]
-
-
-def _frozen_array(values: ArrayLike, field_name: str) -> FloatArray:
-    """A read-only float64 copy, so that a description cannot change under a simulator."""
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(field_name, values, "numbers") from None
-    array.setflags(write=False)
-    return array
-
-
-def _per_neuron(values: ArrayLike, size: int, field_name: str) -> FloatArray:
-    """One value for every neuron: a single number is repeated, anything else must have the right length."""
-    array = _frozen_array(values, field_name)
-    if array.ndim == 0 and isinstance(size, int) and size > 0:
-        return _frozen_array(np.full(size, float(array)), field_name)
-    return array
-
-
-def delay_in_steps(delay_s: float, dt_s: float) -> int:
-    """Convert a delay to whole time steps.
-
-    Parameters
-    ----------
-    delay_s, dt_s : float
-        Delay and time step in seconds.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        If the time step does not divide the delay.
-
-    Examples
-    --------
-    >>> delay_in_steps(0.030, 0.010)
-    3
-    >>> delay_in_steps(0.025, 0.010)
-    Traceback (most recent call last):
-    ...
-    cortexsnn.errors.InputError: delay is 0.025; expected a multiple of dt = 0.01 s. 0.02 s or 0.03 s would do
-    """
-    if not np.isfinite(dt_s) or dt_s <= 0:
-        raise InputError("dt_s", dt_s, "a positive number of seconds")
-    if not np.isfinite(delay_s) or delay_s < 0:
-        raise InputError("delay", delay_s, "a number of seconds, at least 0")
-    steps = delay_s / dt_s
-    nearest = round(steps)
-    if abs(steps - nearest) > 1e-6:
-        below, above = int(steps) * dt_s, (int(steps) + 1) * dt_s
-        raise InputError("delay", delay_s, f"a multiple of dt = {dt_s:g} s", f"{below:g} s or {above:g} s would do")
-    return nearest
-
-
-@dataclass(frozen=True, eq=False)
-class Adaptation:
-    """Threshold that rises with every spike: theta[t] = threshold + strength * a[t], a[t] = rho a[t-1] + S[t-1].
-
-    Parameters
-    ----------
-    strength : array, shape (size,)
-        Rise of the threshold per spike (beta).
-    tau_s : array, shape (size,)
-        Time constant of its return in seconds; rho = exp(-dt / tau).
-    """
-
-    strength: FloatArray
-    tau_s: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """A group of neurons of one kind. Use `input`, `lif` or `readout` to make one.
-
-    Parameters
-    ----------
-    name : str
-        Letters, digits and underscores; Brian2 objects carry this name.
-    kind : {"input", "lif", "readout"}
-        Where spikes come from, spiking leaky integrate-and-fire neurons, or leaky integrators that never fire.
-    size : int
-        Number of neurons.
-    tau_s, threshold, bias : array, shape (size,)
-        Membrane time constant in seconds, firing threshold, constant input per step. Empty where the kind has
-        none.
-    reset : {"subtract", "subtract_decayed", "zero"}
-        What a spike does to the membrane potential.
-    refractory_steps : int
-        Steps after a spike in which the neuron cannot fire.
-    adaptation : Adaptation, optional
-
-    Examples
-    --------
-    >>> hidden = Population.lif("hidden1", 2, tau_s=[0.02, 0.04])
-    >>> hidden.alpha(dt_s=0.01).round(3)
-    array([0.607, 0.779])
-    """
-
-    name: str
-    kind: Kind
-    size: int
-    tau_s: FloatArray = field(default_factory=lambda: _frozen_array([], "tau_s"))
-    threshold: FloatArray = field(default_factory=lambda: _frozen_array([], "threshold"))
-    bias: FloatArray = field(default_factory=lambda: _frozen_array([], "bias"))
-    reset: str = "subtract"
-    refractory_steps: int = 0
-    adaptation: Adaptation | None = None
-
-    @classmethod
-    def input(cls, name: str, size: int) -> Population:
-        """Channels whose spikes are given from outside; several spikes in one step are allowed."""
-        return cls(name, "input", size)
-
-    @classmethod
-    def lif(
-        cls,
-        name: str,
-        size: int,
-        *,
-        tau_s: ArrayLike,
-        threshold: ArrayLike = 1.0,
-        bias: ArrayLike = 0.0,
-        reset: str = "subtract",
-        refractory_steps: int = 0,
-        adaptation_strength: ArrayLike | None = None,
-        adaptation_tau_s: ArrayLike | None = None,
-    ) -> Population:
-        """Leaky integrate-and-fire neurons; a single number stands for all neurons."""
-        where = f"of population '{name}'"
-        adaptation = None
-        if (adaptation_strength is None) != (adaptation_tau_s is None):
-            raise InputError(f"adaptation {where}", (adaptation_strength, adaptation_tau_s),
-                             "both adaptation_strength and adaptation_tau_s, or neither")  # fmt: skip
-        if adaptation_strength is not None and adaptation_tau_s is not None:
-            adaptation = Adaptation(
-                _per_neuron(adaptation_strength, size, f"adaptation_strength {where}"),
-                _per_neuron(adaptation_tau_s, size, f"adaptation_tau_s {where}"),
-            )
-        return cls(
-            name,
-            "lif",
-            size,
-            _per_neuron(tau_s, size, f"tau_s {where}"),
-            _per_neuron(threshold, size, f"threshold {where}"),
-            _per_neuron(bias, size, f"bias {where}"),
-            reset,
-            refractory_steps,
-            adaptation,
-        )
-
-    @classmethod
-    def readout(cls, name: str, size: int, *, tau_s: ArrayLike, bias: ArrayLike = 0.0) -> Population:
-        """Leaky integrators without spikes, whose potential is decoded."""
-        where = f"of population '{name}'"
-        return cls(
-            name,
-            "readout",
-            size,
-            _per_neuron(tau_s, size, f"tau_s {where}"),
-            bias=_per_neuron(bias, size, f"bias {where}"),
-        )
-
-    def alpha(self, dt_s: float) -> FloatArray:
-        """Decay of the membrane potential over one step, exp(-dt / tau), shape (size,)."""
-        return np.exp(-dt_s / self.tau_s)
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """Connections from one population to another, one weight matrix for each delay.
-
-    Parameters
-    ----------
-    source, target : str
-        Names of populations; the same name makes a recurrent projection.
-    weight : array, shape (taps, target size, source size)
-        A two-dimensional array stands for a single tap.
-    delay_steps : sequence of int
-        Delay of each tap in whole steps; 0 means that a spike acts in the step in which it is fired.
-
-    Notes
-    -----
-    A causal convolution over time with kernel size K and dilation d is a projection with taps k = 0..K-1 and
-    delays k*d, where k = 0 is the newest bin (``conv1d.weight[..., K-1-k]`` in torch).
-    """
-
-    source: str
-    target: str
-    weight: FloatArray
-    delay_steps: tuple[int, ...] = (0,)
-
-    def __post_init__(self) -> None:
-        weight = _frozen_array(self.weight, f"weight of projection '{self.name}'")
-        if weight.ndim == 2:
-            weight = weight[np.newaxis]
-            weight.setflags(write=False)
-        object.__setattr__(self, "weight", weight)
-        delays = self.delay_steps if isinstance(self.delay_steps, Iterable) else (self.delay_steps,)
-        object.__setattr__(self, "delay_steps", tuple(delays))
-
-    @property
-    def name(self) -> str:
-        """Source and target in one identifier."""
-        return f"{self.source}_to_{self.target}"
+__all__ = ["Network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,6 +44,7 @@ class Network:
 
     Examples
     --------
+    >>> from cortexsnn.network import Network, Population, Projection
     >>> network = Network(
     ...     dt_s=0.01,
     ...     populations=(
@@ -278,6 +69,7 @@ class Network:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "dt_s", seconds(self.dt_s))
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
         validate(self)

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from cortexsnn.errors import InputError
 from cortexsnn.files import existing_file, replacing
-from cortexsnn.network.description import Adaptation, Network, Population, Projection
+from cortexsnn.network.description import Network
+from cortexsnn.network.parts import Adaptation, Population, Projection
 
 __all__ = ["SCHEMA", "load", "save"]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from cortexsnn.errors import InputError
 
 if TYPE_CHECKING:
-    from cortexsnn.network.description import Network, Population, Projection
+    from cortexsnn.network.description import Network
+    from cortexsnn.network.parts import Population, Projection
 
 __all__ = ["DECODERS", "KINDS", "RESETS", "Kind", "update_order", "validate"]
 
@@ -112,7 +113,7 @@ def _all_unique(names: list[str], what: str) -> None:
 
 def validate(network: Network) -> None:
     """Raise `InputError` for the first field that cannot be simulated."""
-    if not isinstance(network.dt_s, int | float) or not np.isfinite(network.dt_s) or network.dt_s <= 0:
+    if not isinstance(network.dt_s, float) or not np.isfinite(network.dt_s) or network.dt_s <= 0:
         raise InputError("dt_s", network.dt_s, "a positive number of seconds", "a step of 1 ms is dt_s=0.001")
     for population in network.populations:
         _validate_population(population)
