@@ -36,6 +36,7 @@ class _Settings:
     span_ms: float
     epochs: int
     options: tuple[str, ...]
+    bin_ms: float
     spontaneous_trials: int = 1000
 
     def conditions(self) -> dict[str, tuple[str, ...]]:
@@ -47,14 +48,19 @@ class _Settings:
 
 
 _MTS_XOR = _Settings(
-    300, 500, 12, ("--first-decay-epoch=5", "--decay-every=2", "--batch-size=256", "--readout-tau-ms=50")
+    tau_ms=300,
+    span_ms=500,
+    epochs=12,
+    options=("--first-decay-epoch=5", "--decay-every=2", "--batch-size=256", "--readout-tau-ms=50"),
+    bin_ms=50,
 )
 _SPEECH = _Settings(
-    100,
-    150,
-    15,
-    ("--first-decay-epoch=6", "--decay-every=2", "--batch-size=128", "--readout-tau-ms=200", "--width=64",
-     "--learning-rate=0.005", "--dropout=0.2", "--channels-per-group=5"),
+    tau_ms=100,
+    span_ms=150,
+    epochs=15,
+    options=("--first-decay-epoch=6", "--decay-every=2", "--batch-size=128", "--readout-tau-ms=200", "--width=64",
+             "--learning-rate=0.005", "--dropout=0.2", "--channels-per-group=5"),
+    bin_ms=56,  # the bins of 50 ms of the cortical data, in whole steps of 14 ms
 )  # fmt: skip
 
 
@@ -83,7 +89,10 @@ def _measuring_steps(run: Path, seed: int, settings: _Settings) -> list[_Step]:
              f"--seed={seed}", f"--out={spontaneous}"),
             (spontaneous,),
         ),
-        _Step(("timescales", str(spontaneous), f"--seed={seed}", f"--out={timescales}"), (timescales,)),
+        _Step(
+            ("timescales", str(spontaneous), f"--bin-ms={settings.bin_ms:g}", f"--seed={seed}", f"--out={timescales}"),
+            (timescales,),
+        ),
     ]  # fmt: skip
 
 
@@ -100,7 +109,7 @@ def _check_ended_well(process: subprocess.Popen[bytes], run: Path, step: _Step) 
     if process.returncode == 2:
         said = log.read_text(encoding="utf-8").strip().splitlines()
         raise InputError(
-            f"'{step.arguments[0]}' of {run.name}", said[-1] if said else "", "a verb that ends", f"see {log}"
+            f"exit code of '{step.arguments[0]}' for {run.name}", 2, "0", said[-1] if said else f"see {log}"
         )
     if process.returncode != 0:
         raise RuntimeError(f"'cortexsnn {step.arguments[0]}' of {run.name} failed; see {log}")

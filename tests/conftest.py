@@ -1,6 +1,7 @@
 """What all tests share: repeatable property tests, a throw-away cache of compiled programs, and builders."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def _random_network(
         return Projection(source, target, weight, delays)
 
     chain = list(sizes)
-    projections = [projection(source, target, 0) for source, target in zip(chain, chain[1:], strict=False)]
+    projections = [projection(source, target, 0) for source, target in pairwise(chain)]
     spiking = chain[1:-1]
     if recurrent:
         projections += [projection(name, name, 1, 0.5) for name in spiking]

@@ -182,10 +182,13 @@ def _resumed(path: Path, description: dict[str, Any]) -> Checkpoint | None:
     if not path.exists():
         return None
     found = checkpoints.load(path)
-    differing = [key for key in description if json.loads(json.dumps(description[key])) != found.description.get(key)]
-    if differing:
-        raise InputError(f"{differing[0]} of the run in {path.parent}", found.description.get(differing[0]),
-                         f"{description[differing[0]]}", "choose another folder, or remove the old run")  # fmt: skip
+    for key, expected in json.loads(json.dumps(description)).items():
+        given = found.description.get(key)
+        for name in expected:
+            there = given.get(name) if isinstance(given, dict) else None
+            if there != expected[name]:
+                raise InputError(f"{name} ({key}) of the run in {path.parent}", there, f"{expected[name]!r}, as now",
+                                 "choose another folder, or remove the old run")  # fmt: skip
     return found
 
 

@@ -177,7 +177,7 @@ def test_the_random_networks_of_this_file_fire(random_network, random_counts):
     assert np.mean([0.01 <= s <= 0.9 for s in share]) > 0.5
 
 
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("steps", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_short_trial_leaves_nothing_behind(steps):
     # Protects the gap between trials: delays, refractory period, bias and adaptation outlast the trial itself.
     rng = np.random.default_rng(3)

@@ -60,6 +60,7 @@ def test_unknown_name_is_named():
         ("homogeneous", 0.0, 0.0),
         ("homogeneous", -5.0, 0.0),
         ("linear", float("nan"), 1.0),
+        ("homogeneous", float("inf"), 0.0),
         ("tanh", 100.0, float("inf")),
     ],
 )
@@ -72,16 +73,16 @@ def test_time_constants_are_positive(name, mean, span):
 @pytest.mark.parametrize("layers", [0, -1, 2.0, True, "3"])
 def test_layers_are_counted(layers):
     for name in hierarchy.PROFILES:
-        with pytest.raises(InputError, match="layers is .*; expected a whole number of hidden layers"):
+        with pytest.raises(InputError, match=r"layers is .*; expected a whole number of hidden layers"):
             hierarchy.profile(name, layers, 100.0, 50.0)
 
 
 @pytest.mark.parametrize("steepness", [0.0, -1.0, float("nan"), float("inf")])
 def test_steepness_is_positive(steepness):
-    with pytest.raises(InputError, match="steepness is .*; expected a positive number"):
+    with pytest.raises(InputError, match=r"steepness is .*; expected a positive number"):
         hierarchy.tanh(3, 100.0, 50.0, steepness=steepness)
 
 
 def test_a_tanh_that_does_not_rise_is_refused():
-    with pytest.raises(InputError, match="centre and steepness is .*; expected a tanh that rises"):
+    with pytest.raises(InputError, match=r"centre and steepness is .*; expected a tanh that rises"):
         hierarchy.tanh(3, 100.0, 50.0, centre=100.0, steepness=0.1)

@@ -1,0 +1,295 @@
+"""torch, the reference and Brian2 on NumPy and C++ standalone are one network; what compiled programs promise."""
+
+import os
+
+import brian2
+import numpy as np
+import pytest
+
+from cortexsnn import brian, recording, reference
+from cortexsnn.brian import standalone
+from cortexsnn.decoding import decode
+from cortexsnn.errors import InputError
+from cortexsnn.network import Network, Population, Projection
+
+TRIALS, STEPS, CHANNELS = 3, 60, 20
+BUSIEST = np.resize([1, 2, 3], CHANNELS)
+
+
+def trained_like(seed, hidden=(24, 20, 20, 16)):
+    """A dense network as training leaves it: hierarchical taus, signed weights, biases; all layers active."""
+    rng = np.random.default_rng(seed)
+    taus = np.linspace(0.02, 0.2, len(hidden))
+    populations, projections, size, source = [Population.input("input", CHANNELS)], [], CHANNELS, "input"
+    for layer, (neurons, tau_s) in enumerate(zip(hidden, taus, strict=True)):
+        name = f"hidden{layer + 1}"
+        tau = tau_s * rng.uniform(0.8, 1.2, neurons)
+        populations.append(Population.lif(name, neurons, tau_s=tau, bias=rng.normal(-0.02, 0.03, neurons)))
+        projections.append(Projection(source, name, rng.normal(0.06, 0.35, (neurons, size))))
+        source, size = name, neurons
+    populations.append(Population.readout("readout", 5, tau_s=0.05, bias=rng.normal(0, 0.1, 5)))
+    projections.append(Projection(source, "readout", rng.normal(0, 0.5, (5, size))))
+    return Network(0.01, tuple(populations), tuple(projections), "sum_of_softmax")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return trained_like(1)
+
+
+def graded(seed, trials):
+    """Input with up to three spikes of a channel in a step.
+
+    The busiest step of each channel decides how many sources the compiled program has: the same in every trial here.
+    """
+    drawn = np.minimum(np.random.default_rng(seed).poisson(0.25, (trials, STEPS, CHANNELS)), BUSIEST)
+    drawn[:, 0] = BUSIEST
+    return drawn.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def counts():
+    return graded(2, TRIALS)
+
+
+def names(network):
+    return [p.name for p in network.hidden]
+
+
+@pytest.fixture(scope="module")
+def expected(network, counts):
+    """The reference, of which every layer is active in 1 to 40 % of bins."""
+    result = reference.simulate(network, counts, record_potential=names(network))
+    assert_active(network, result)
+    return result
+
+
+def assert_active(network, result):
+    for name in names(network):
+        assert 0.01 <= recording.dense_spikes(result, name).mean() <= 0.40, name
+
+
+def assert_agree(network, expected, observed):
+    """0 differing spikes, potentials within 1e-9 of their scale, the same classes."""
+    table = recording.compare(expected, observed)
+    assert table["differing"].to_numpy().tolist() == [0] * (len(network.hidden) + 1)
+    assert np.all(table["potential_difference"] <= 1e-9 * table["potential_scale"])
+    left, right = (decode(r["readout"]["potential"].to_numpy(), network.decoder) for r in (expected, observed))
+    np.testing.assert_array_equal(left, right)
+    for name in recording.populations(expected, "input"):
+        np.testing.assert_array_equal(recording.dense_spikes(observed, name), recording.dense_spikes(expected, name))
+
+
+@pytest.mark.torch
+def test_torch_is_the_reference(network, counts, expected):
+    training = pytest.importorskip("cortexsnn.training")
+    assert_agree(network, expected, training.simulate(network, counts))
+
+
+def test_brian2_on_numpy_is_the_reference(network, counts, expected):
+    observed = brian.simulate(network, counts, device="numpy", record_potential=names(network), progress=False)
+    assert_agree(network, expected, observed)
+    assert observed.attrs["source"] == "brian2 numpy"
+
+
+def brian2_state():
+    """What a simulation must leave as it was."""
+    return (
+        brian2.get_device(),
+        brian2.prefs.codegen.target,
+        float(brian2.defaultclock.dt),
+        float(brian2.defaultclock.variables["t"].get_value().item()),
+        list(brian2.prefs.codegen.cpp.extra_compile_args_gcc),
+    )
+
+
+@pytest.fixture
+def user_state():
+    """Settings of a user that differ from Brian2's own and from ours."""
+    before = brian2.prefs.codegen.target, brian2.defaultclock.dt
+    brian2.prefs.codegen.target = "numpy"
+    brian2.defaultclock.dt = 0.25 * brian2.ms
+    yield brian2_state()
+    brian2.prefs.codegen.target, brian2.defaultclock.dt = before
+
+
+@pytest.fixture(scope="module")
+def compiled(network, counts):
+    """One run on C++ standalone, which compiles the program; and Brian2's state before and after."""
+    before = brian2_state()
+    observed = brian.simulate(network, counts, device="cpp_standalone", record_potential=names(network), progress=False)
+    return observed, before, brian2_state()
+
+
+def programs():
+    """Folders of compiled programs in the cache of this session."""
+    return sorted(p for p in (standalone.cache_folder("brian2_programs")).iterdir() if p.is_dir())
+
+
+def test_cpp_standalone_is_the_reference(network, expected, compiled):
+    observed, before, after = compiled
+    assert_agree(network, expected, observed)
+    assert observed.attrs["source"] == "brian2 cpp_standalone"
+    assert before == after
+
+
+def run_compiled(network, counts):
+    return brian.simulate(network, counts, device="cpp_standalone", record_potential=names(network), progress=False)
+
+
+def test_a_second_network_runs_in_the_same_program(compiled, counts, network):
+    # Protects both promises of the cache: nothing is compiled again, and nothing is left of the first network.
+    before = {path: path.stat().st_mtime_ns for path in programs()[0].rglob("*.o")}
+    main = (programs()[0] / "main").stat().st_mtime_ns
+    assert len(before) > 5
+    found = programs()
+    second = trained_like(8)
+    assert second.fingerprint() != network.fingerprint()
+    other = reference.simulate(second, counts, record_potential=names(second))
+    assert_active(second, other)
+    assert_agree(second, other, run_compiled(second, counts))
+    assert programs() == found
+    assert {path: path.stat().st_mtime_ns for path in programs()[0].rglob("*.o")} == before
+    assert (programs()[0] / "main").stat().st_mtime_ns == main
+
+
+def test_chunks_of_trials_are_one_run(compiled, network, monkeypatch):
+    # Protects long data sets: 3 + 3 + 1 trials, of which the last chunk is padded with silence. The program is that of
+    # three trials, and so has just run another network.
+    monkeypatch.setattr(standalone, "_CHUNK_BYTES", 8 * 3 * (STEPS + 1) * (CHANNELS + 80 + 5))
+    assert standalone._trials_per_chunk(network, 7, STEPS, names(network)) == 3
+    found, many = programs(), graded(3, 7)
+    expected = reference.simulate(network, many, record_potential=names(network))
+    assert_agree(network, expected, run_compiled(network, many))
+    assert programs() == found
+
+
+def test_the_user_s_brian2_is_left_alone(network, counts, compiled, user_state):
+    run_compiled(network, counts)
+    assert brian2_state() == user_state
+    brian.simulate(network, counts[:1, :5], device="numpy", progress=False)
+    assert brian2_state() == user_state
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A network with everything that can leak from one trial into the next, quick to compile."""
+    rng = np.random.default_rng(3)
+    made = Network(
+        0.004,
+        (
+            Population.input("input", 4),
+            Population.lif("hidden1", 6, tau_s=0.1, threshold=0.8, bias=0.05, refractory_steps=3, reset="zero",
+                           adaptation_strength=0.1, adaptation_tau_s=0.05),
+            Population.readout("readout", 2, tau_s=0.05),
+        ),
+        (
+            Projection("input", "hidden1", rng.uniform(0, 0.8, (2, 6, 4)), (0, 4)),
+            Projection("hidden1", "hidden1", rng.normal(0, 0.4, (1, 6, 6)), (3,)),
+            Projection("hidden1", "readout", rng.normal(size=(2, 6))),
+        ),
+        "per_step",
+    )  # fmt: skip
+    counts = rng.poisson(0.3, (7, 12, 4)).astype(np.uint8)
+    result = reference.simulate(made, counts, record_potential=names(made))
+    assert_active(made, result)
+    return made, counts, result
+
+
+@pytest.mark.slow
+def test_delays_and_chunks_on_cpp_standalone_and_an_interrupted_build(small, monkeypatch, tmp_path):
+    # Protects the gap between trials in compiled programs, and a user who pressed Ctrl-C while compiling.
+    network, counts, expected = small
+    monkeypatch.setenv("CORTEXSNN_CACHE", str(tmp_path))
+    monkeypatch.setattr(standalone, "_CHUNK_BYTES", 8 * 3 * 16 * (4 + 6 + 2))
+    assert standalone._trials_per_chunk(network, 7, 12, names(network)) == 3
+    assert_agree(network, expected, run_compiled(network, counts))
+    (program,) = programs()
+    (program / "complete").unlink()
+    (program / "main").unlink()
+    broken = max(program.rglob("*.o"), key=lambda path: path.stat().st_mtime_ns)
+    broken.write_bytes(b"half an object file")
+    assert_agree(network, expected, run_compiled(network, counts))
+    assert (program / "complete").exists()
+    assert broken.read_bytes()[:4] == b"\x7fELF"
+    assert programs() == [program]
+
+
+@pytest.mark.slow
+def test_brian2_on_cython_is_the_reference(small):
+    network, counts, expected = small
+    assert_agree(network, expected, brian.simulate(network, counts, device="cython", record_potential=names(network)))
+
+
+def test_no_compiler_no_program(network, counts, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"C\+\+ tool chain is 'no g\+\+ or clang\+\+ on the PATH'.*device='numpy'"):
+        run_compiled(network, counts)
+    (tmp_path / "g++").touch(mode=0o755)
+    with pytest.raises(InputError, match=r"C\+\+ tool chain is 'no make on the PATH'"):
+        run_compiled(network, counts)
+
+
+def test_a_failing_compiler_is_reported(network, counts, monkeypatch, tmp_path):
+    # Protects the user from an empty recording, and the next run from half a program.
+    for tool in ("g++", "make"):
+        (tmp_path / tool).write_text("#!/bin/sh\necho disk full >&2\nexit 1\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CORTEXSNN_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(RuntimeError, match=r"the C\+\+ standalone run failed with exit code 1"):
+        run_compiled(network, counts)
+    assert list((tmp_path / "cache").rglob("complete")) == []
+
+
+def test_bad_requests_are_named(network, counts):
+    with pytest.raises(InputError, match="device is 'cuda'; expected one of cpp_standalone, numpy, cython"):
+        brian.simulate(network, counts, device="cuda")
+    with pytest.raises(InputError, match="record_potential is 'hidden9'; expected one of hidden1, hidden2"):
+        brian.simulate(network, counts, device="numpy", record_potential=["hidden9"])
+    with pytest.raises(InputError, match="channels of spike counts for 'input' is 19; expected 20"):
+        brian.simulate(network, counts[:, :, :19], device="numpy")
+    with pytest.raises(InputError, match=r"shape of spike counts for 'input' is .*; expected \(time, channel\)"):
+        brian.build(network, counts)
+
+
+def test_the_built_network_is_an_ordinary_one(network, counts, expected, user_state):
+    # Protects the promise of `build`: parts by name, the spikes of the trial, and a network that can be run by hand.
+    simulation = brian.build(network, counts[1], record_potential=["hidden2"])
+    simulation.run(STEPS * 10 * brian2.ms)
+    for name in names(network):
+        monitor, node = simulation[f"{name}_spikes"], expected[name]
+        trial = node["spike_trial"].to_numpy() == 1
+        fired = sorted(
+            zip(np.rint(monitor.t / (10 * brian2.ms)).astype(int).tolist(), monitor.i[:].tolist(), strict=True)
+        )
+        assert fired == list(
+            zip(
+                node["spike_step"].to_numpy()[trial].tolist(),
+                node["spike_neuron"].to_numpy()[trial].tolist(),
+                strict=True,
+            )
+        )
+    for name in ("hidden2", "readout"):
+        potential = expected[name]["potential"].to_numpy()[1]
+        np.testing.assert_allclose(simulation[f"{name}_potential"].v.T, potential, rtol=1e-9, atol=1e-12)
+    assert simulation["input_to_hidden1"].w[:].shape[0] >= CHANNELS * 24
+    assert brian2_state()[2:4] == user_state[2:4]
+
+
+def test_agreement_reports_what_was_compared(small):
+    network, counts, expected = small
+    table = brian.agreement(network, counts, device="numpy", progress=False)
+    assert int(table["differing"].sum()) == 0
+    assert int(table["spikes"].sel(population="hidden1")) == expected["hidden1"].sizes["spike"] > 0
+    assert (table.attrs["trials"], table.attrs["classes"], table.attrs["classes_differing"]) == (7, 84, 0)
+
+
+@pytest.mark.parametrize("field", ["tau_s", "adaptation_tau_s"])
+def test_neurons_without_memory_are_refused(field):
+    # Protects from an overflow: with dt / tau = 1000, alpha is 0 in float64, and theta / alpha infinite.
+    slow = {"tau_s": 0.1, "adaptation_strength": 0.1, "adaptation_tau_s": 0.1}
+    made = Network(0.01, (Population.input("input", 1), Population.lif("hidden1", 1, **(slow | {field: 1e-5}))), ())
+    reference.simulate(made, np.ones((1, 3, 1)))
+    with pytest.raises(InputError, match=f"^{field} of population 'hidden1' is 1e-05; expected at least"):
+        brian.build(made, np.ones((3, 1)))
