@@ -12,8 +12,7 @@ import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from cortexsnn import cortex, plotting
-from cortexsnn.cortex.compare import STREAM
+from cortexsnn import cortex, figures
 from cortexsnn.files import write_text
 from cortexsnn.runs import Run, load_runs
 from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows
@@ -52,84 +51,7 @@ def _svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _examples(runs: Sequence[Run]) -> list[Run]:
-    """The first run of each condition."""
-    first: dict[str, Run] = {}
-    for run in runs:
-        first.setdefault(run.condition, run)
-    return list(first.values())
-
-
-def _rasters(runs: Sequence[Run], palette: dict[str, str]) -> Figure:
-    shown = _examples(runs)
-    populations = [p.name for p in shown[0].network.inputs + shown[0].network.hidden]
-    with plotting.style():
-        figure = Figure(figsize=(8.2, 1.15 * len(populations) + 1.2))
-        axes = figure.subplots(len(populations) + 1, len(shown), sharex="col", squeeze=False)
-        for column, run in enumerate(shown):
-            for row, name in enumerate(populations):
-                colour = "#222222" if row == 0 else palette[run.condition]
-                plotting.raster(axes[row, column], run.test, name, colour=colour)
-                axes[row, column].set_xlabel("")
-            plotting.readout(axes[-1, column], run.test, run.network.readouts[0].name)
-            axes[0, column].set_title(run.name)
-        for ax in axes[:, 1:].ravel():
-            ax.set_ylabel("")
-    return figure
-
-
-def _training(runs: Sequence[Run]) -> Figure:
-    with plotting.style():
-        figure = Figure(figsize=(5.6, 3.0))
-        histories = {run.name: run.history for run in runs}
-        plotting.training_curves(figure.subplots(), histories, {run.name: run.condition for run in runs})
-    return figure
-
-
-def _autocorrelations(runs: Sequence[Run], palette: dict[str, str]) -> Figure:
-    shown = _examples(runs)
-    layers = len(shown[0].network.hidden)
-    with plotting.style():
-        figure = Figure(figsize=(8.6, 2.1 * len(shown) + 0.3))
-        axes = figure.subplots(len(shown), layers, sharex=True, sharey="row", squeeze=False)
-        for row, run in zip(axes, shown, strict=True):
-            for ax, population in zip(row, run.network.hidden, strict=True):
-                plotting.autocorrelation(ax, run.timescales, population.name, palette[run.condition])
-                tau = 1000 * float(population.tau_s.mean())
-                ax.set_title(f"{population.name}, membrane {tau:.0f} ms")
-                ax.set_ylabel("")
-                ax.set_xlabel("lag (ms)" if row is axes[-1] else "")
-            row[0].set_ylabel(f"{run.name}\ncorrelation across trials")
-    return figure
-
-
-def _set_and_measured(runs: Sequence[Run]) -> Figure:
-    with plotting.style():
-        figure = Figure(figsize=(4.8, 4.2))
-        plotting.tau_set_and_measured(
-            figure.subplots(),
-            {run.name: run.network for run in runs},
-            {run.name: run.timescales for run in runs},
-            {run.name: run.condition for run in runs},
-        )
-    return figure
-
-
-def _beside_cortex(runs: Sequence[Run], table: xr.Dataset) -> Figure:
-    with plotting.style():
-        figure = Figure(figsize=(8.6, 3.8))
-        left, right = figure.subplots(1, 2, sharey=True)
-        plotting.layer_timescales(
-            left, {run.name: run.timescales for run in runs}, {run.name: run.condition for run in runs}
-        )
-        left.set_title("spiking networks")
-        plotting.cortical_timescales(right, table, STREAM)
-        right.set_title("macaque cortex (Murray et al. 2014)")
-        plotting.milliseconds(left.yaxis, left.get_ylim())
-    return figure
-
-
-def _network_sections(runs: Sequence[Run], palette: dict[str, str]) -> list[_Section]:
+def _network_sections(runs: Sequence[Run]) -> list[_Section]:
     first = runs[0]
     sizes = " - ".join(str(p.size) for p in first.network.inputs + first.network.order)
     architecture = (
@@ -137,17 +59,17 @@ def _network_sections(runs: Sequence[Run], palette: dict[str, str]) -> list[_Sec
         f"dt {1000 * first.network.dt_s:g} ms, trained with surrogate gradients; leaky-integrator readout."
     )
     tau = []
-    for run in _examples(runs):
+    for run in figures.examples(runs):
         values = ", ".join(f"{1000 * float(p.tau_s.mean()):.0f}" for p in run.network.hidden)
         tau.append(f"Membrane time constants of '{run.condition}', first to last hidden layer: {values} ms.")
     rasters = _Drawing(
-        _svg(_rasters(runs, palette)),
+        _svg(figures.rasters(runs)),
         "Spike rasters of the input and of every hidden layer in one test trial, and readout potentials",
         "One test trial, as Brian2 fired it: input, hidden layers, and the potentials of the readout, one line for "
         "each class (the line of the right class is heavy where it is the right one).",
     )
     curves = _Drawing(
-        _svg(_training(runs)),
+        _svg(figures.training(runs)),
         "Validation accuracy over epochs for every network",
         "Validation accuracy over epochs, one line for each seed. The network of the best epoch is kept; the test "
         "split is looked at once.",
@@ -183,9 +105,7 @@ def _network_sections(runs: Sequence[Run], palette: dict[str, str]) -> list[_Sec
     ]
 
 
-def _timescale_sections(
-    runs: Sequence[Run], comparison: xr.Dataset, table: xr.Dataset, palette: dict[str, str]
-) -> list[_Section]:
+def _timescale_sections(runs: Sequence[Run], comparison: xr.Dataset, table: xr.Dataset) -> list[_Section]:
     protocol = runs[0].timescales.attrs
     columns, rows = timescale_rows(runs, comparison)
     measured = _Table(
@@ -230,13 +150,13 @@ def _timescale_sections(
             (protocol_words, set_by_us),
             (
                 _Drawing(
-                    _svg(_autocorrelations(runs, palette)),
+                    _svg(figures.autocorrelations(runs)),
                     "Autocorrelation of every hidden layer with its exponential fit",
                     "Autocorrelation across trials of every hidden layer of the first seed. Filled points were fitted, "
                     "open points come before the largest drop; the line is the fit.",
                 ),
                 _Drawing(
-                    _svg(_set_and_measured(runs)),
+                    _svg(figures.set_and_measured(runs)),
                     "Membrane time constant set against timescale measured",
                     "Membrane time constant against the measured timescale of the same layer, all networks.",
                 ),
@@ -251,7 +171,7 @@ def _timescale_sections(
             ),
             (
                 _Drawing(
-                    _svg(_beside_cortex(runs, table)),
+                    _svg(figures.beside_cortex(runs, table)),
                     "Timescales of the hidden layers beside those of cortical areas",
                     "Timescales of hidden layers (left, with intervals; layers without a timescale are left out) and "
                     "of areas of the macaque visual-prefrontal hierarchy (right, one mark for each data set), on one "
@@ -330,9 +250,8 @@ def write_report(folder: str | Path, out: str | Path) -> None:
     runs = load_runs(folder)
     comparison = cortex.load_comparison(folder / "comparison.nc")
     table = cortex.load(comparison.attrs["table"])
-    palette = plotting.colours([run.condition for run in runs])
     summary, tiles = _summary(runs)
-    sections = [*_network_sections(runs, palette), *_timescale_sections(runs, comparison, table, palette)]
+    sections = [*_network_sections(runs), *_timescale_sections(runs, comparison, table)]
     environment = Environment(loader=PackageLoader("cortexsnn"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("report.html").render(
         title="Timescales of spiking networks beside the cortex",

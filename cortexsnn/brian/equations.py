@@ -18,9 +18,16 @@ __all__ = ["lif_group", "on_pre", "readout_group"]
 
 _MEMBRANE = """
 dv/dt = (drive - v)/tau : 1
-drive : 1 (constant)
+bias : 1 (constant)
 tau : second (constant)
 alpha = exp(-dt/tau) : 1
+"""
+# The bias comes in once a step, after the decay; the readout takes in (1 - alpha) of it, as of all its input.
+_LIF_DRIVE = """
+drive = bias/(1 - exp(-dt/tau)) : 1
+"""
+_READOUT_DRIVE = """
+drive = bias : 1
 """
 _FIXED_THRESHOLD = """
 theta : 1 (constant)
@@ -59,8 +66,8 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
     Returns
     -------
     brian2.NeuronGroup
-        With variables ``v``, ``tau``, ``drive`` (= bias / (1 - alpha)) and ``theta``; adaptive populations have
-        ``theta_rest``, ``strength``, ``a`` and ``tau_a`` as well.
+        With variables ``v``, ``tau``, ``bias`` and ``theta``; adaptive populations have ``theta_rest``,
+        ``strength``, ``a`` and ``tau_a`` as well. All may be changed before a run, and the rest follows.
     """
     adaptation = population.adaptation
     _require_memory(population.tau_s, f"tau_s of population '{population.name}'", clock)
@@ -73,7 +80,7 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
     )
     group = brian2.NeuronGroup(
         population.size,
-        _MEMBRANE + (_FIXED_THRESHOLD if adaptation is None else _ADAPTIVE_THRESHOLD),
+        _MEMBRANE + _LIF_DRIVE + (_FIXED_THRESHOLD if adaptation is None else _ADAPTIVE_THRESHOLD),
         threshold="v > theta",
         reset=reset if adaptation is None else f"{reset}\n{_ADAPT}",
         method="exact",
@@ -82,7 +89,7 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
         **refractory,
     )
     group.tau = population.tau_s * brian2.second
-    group.drive = population.bias / -np.expm1(-float(clock.dt) / population.tau_s)
+    group.bias = population.bias
     if adaptation is None:
         group.theta = population.threshold
     else:
@@ -93,10 +100,12 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
 
 
 def readout_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
-    """Leaky integrators of one population, with variables ``v``, ``tau`` and ``drive`` (= bias)."""
-    group = brian2.NeuronGroup(population.size, _MEMBRANE, method="exact", clock=clock, name=population.name)
+    """Leaky integrators of one population, with variables ``v``, ``tau`` and ``bias``."""
+    group = brian2.NeuronGroup(
+        population.size, _MEMBRANE + _READOUT_DRIVE, method="exact", clock=clock, name=population.name
+    )
     group.tau = population.tau_s * brian2.second
-    group.drive = population.bias
+    group.bias = population.bias
     return group
 
 

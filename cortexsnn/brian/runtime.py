@@ -20,14 +20,14 @@ __all__ = ["run_in_process"]
 
 
 @contextmanager
-def _codegen_target(target: str) -> Iterator[None]:
-    """Choose Brian2's code generation target and put the user's choice back afterwards."""
-    before = brian2.prefs.codegen.target
-    brian2.prefs.codegen.target = target
+def _preferences(target: str) -> Iterator[None]:
+    """Choose Brian2's code generation target and float64, and put the user's choice back afterwards."""
+    before = brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype
+    brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype = target, np.float64
     try:
         yield
     finally:
-        brian2.prefs.codegen.target = before
+        brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype = before
 
 
 def run_in_process(
@@ -59,7 +59,7 @@ def run_in_process(
     rasters = {name: layout.raster(values) for name, values in counts.items()}
     sources = {name: Sources.for_counts(values) for name, values in counts.items()}
     with (
-        _codegen_target(target),
+        _preferences(target),
         tqdm(total=layout.total_steps, desc=f"brian2 {target}", unit="step", delay=2, disable=not progress) as bar,
     ):
         simulation, _ = assemble(network, rasters, sources, record_potential)

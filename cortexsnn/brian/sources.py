@@ -41,21 +41,30 @@ class Sources:
 
     @classmethod
     def for_counts(cls, counts: NDArray[np.uint8]) -> Sources:
-        """As many sources as the busiest step of each channel needs; at least one a channel.
+        """As many sources for each channel as the busiest step of all needs, rounded up to a power of two.
+
+        The same for all channels, and rounded, so that other trials of the same kind fit the same compiled program.
 
         Parameters
         ----------
         counts : array, shape (..., channel)
 
+        Returns
+        -------
+        Sources
+
         Examples
         --------
-        >>> Sources.for_counts(np.array([[0, 2], [1, 0]], dtype=np.uint8)).channel
-        array([0, 1, 1])
+        >>> sources = Sources.for_counts(np.array([[0, 3], [1, 0]], dtype=np.uint8))
+        >>> sources.channel
+        array([0, 0, 0, 0, 1, 1, 1, 1])
+        >>> sources.level
+        array([1, 2, 3, 4, 1, 2, 3, 4])
         """
-        busiest = np.maximum(counts.reshape(-1, counts.shape[-1]).max(axis=0), 1).astype(np.int64)
-        channel = np.repeat(np.arange(busiest.size), busiest)
-        first = np.cumsum(busiest) - busiest
-        return cls(channel, np.arange(channel.size) - first[channel] + 1)
+        busiest = max(1, int(counts.max(initial=0)))
+        levels = 1 << (busiest - 1).bit_length()
+        channels = counts.shape[-1]
+        return cls(np.repeat(np.arange(channels), levels), np.tile(np.arange(1, levels + 1), channels))
 
 
 def source_group(

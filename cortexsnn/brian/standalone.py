@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,6 @@ from pathlib import Path
 import brian2
 import numpy as np
 import xarray as xr
-from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -31,16 +32,17 @@ from cortexsnn.errors import InputError
 from cortexsnn.files import cache_folder
 from cortexsnn.network import Network
 
-__all__ = ["COMPILER_FLAGS", "run_standalone"]
+__all__ = ["COMPILERS", "COMPILER_FLAGS", "require_compiler", "run_standalone"]
 
 # IEEE arithmetic in the written order, whatever the processor: no fused multiply-add, no fast-math.
 COMPILER_FLAGS = ("-w", "-O3", "-ffp-contract=off", "-std=c++17")
+COMPILERS = ("g++", "clang++")
 _CHUNK_BYTES = 64_000_000
-_TOOLS = (("g++", "clang++"), ("make",))
 
 
-def _require_compiler() -> None:
-    for alternatives in _TOOLS:
+def require_compiler() -> None:
+    """Raise `InputError` if there is no C++ compiler or no make."""
+    for alternatives in (COMPILERS, ("make",)):
         if not any(shutil.which(tool) for tool in alternatives):
             raise InputError("C++ tool chain", f"no {' or '.join(alternatives)} on the PATH", "a C++ compiler and make",
                              "on Debian: apt install g++ make; or simulate with device='numpy'")  # fmt: skip
@@ -94,6 +96,14 @@ def _follow(process: subprocess.Popen[str], progress: bool) -> list[str]:
     return other
 
 
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the worker with everything that it started: make, the compiler, the program."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+
+
 def run_standalone(
     network: Network,
     counts: dict[str, NDArray[np.uint8]],
@@ -123,12 +133,12 @@ def run_standalone(
     RuntimeError
         If the program cannot be built or run; the message ends with what Brian2 or the compiler printed.
     """
-    _require_compiler()
+    require_compiler()
     trials, steps = next(iter(counts.values())).shape[:2]
     layout = TrialLayout.for_network(network, _trials_per_chunk(network, trials, steps, record_potential), steps)
     sources = {name: Sources.for_counts(values) for name, values in counts.items()}
     program = cache_folder("brian2_programs") / _program_key(network, layout, sources, record_potential)
-    with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name, FileLock(f"{program}.lock"):
+    with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name:
         folder = Path(name)
         network.save(folder / "network.safetensors")
         np.savez(folder / "counts.npz", allow_pickle=False, **counts)
@@ -139,11 +149,13 @@ def run_standalone(
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-m", "cortexsnn.brian.worker", str(folder)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        ) as process:
             try:
                 printed = _follow(process, progress)
             except BaseException:
-                process.kill()
+                _kill(process)
                 raise
         if process.returncode != 0:
             tail = "".join(printed[-40:]).rstrip()

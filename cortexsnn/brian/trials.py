@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.brian.schedule import slot
 from cortexsnn.network import Network
+from cortexsnn.provenance import versions
 from cortexsnn.recording import RecordedPopulation, make_recording
 
 __all__ = ["TrialLayout", "TrialResults", "separate_trials"]
@@ -134,4 +135,5 @@ class TrialResults:
             steps=self.layout.steps,
             source=source,
             network=self.network.fingerprint(),
+            description={"versions": versions("brian2", "numpy")},
         )

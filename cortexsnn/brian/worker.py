@@ -6,57 +6,59 @@ Started as ``python -m cortexsnn.brian.worker FOLDER`` by `cortexsnn.brian.stand
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
-import threading
+from functools import partial
 from pathlib import Path
 
 import brian2
 import numpy as np
+from numpy.typing import NDArray
 
 from cortexsnn import network as networks
 from cortexsnn import recording
 from cortexsnn.brian.build import assemble
+from cortexsnn.brian.program import build_program, discard_old_programs, locked, use_standalone
 from cortexsnn.brian.sources import Sources
-from cortexsnn.brian.standalone import COMPILER_FLAGS
 from cortexsnn.brian.trials import TrialLayout, TrialResults, separate_trials
+from cortexsnn.network import Network
 
-_POLL_SECONDS = 0.5
 
-
-def _report(stage: str, done: int, total: int, unit: str) -> None:
+def _report(stage: str, unit: str, done: int, total: int) -> None:
     line = json.dumps({"stage": stage, "done": done, "total": total, "unit": unit})
     sys.stdout.write(f"@progress {line}\n")
     sys.stdout.flush()
 
 
-def _report_compiling(program: Path, finished: threading.Event) -> None:
-    """Count object files until the compiler is done."""
-    while not finished.wait(_POLL_SECONDS):
-        total = len(list(program.rglob("*.cpp")))
-        _report("compiling for C++ standalone", len(list(program.rglob("*.o"))), total, "file")
+def _run(
+    network: Network, counts: dict[str, NDArray[np.uint8]], layout: TrialLayout, names: list[str], program: Path
+) -> TrialResults:
+    """Build the program and run it on one chunk of trials after another."""
+    trials = next(iter(counts.values())).shape[0]
+    sources = {name: Sources.for_counts(values) for name, values in counts.items()}
+    silence = {name: layout.raster(values[:0]) for name, values in counts.items()}
+    simulation, tables = assemble(network, silence, sources, names)
+    separate_trials(simulation, network, layout)
+    simulation.run(layout.total_steps * network.dt_s * brian2.second, namespace={})
+    build_program(program, partial(_report, "compiling for C++ standalone", "file"))
 
-
-def _compile(program: Path) -> None:
-    """Build the program, or find that it is up to date; an interrupted build is thrown away first."""
-    complete = program / "complete"
-    if program.exists() and not complete.exists():
-        shutil.rmtree(program)
-    complete.unlink(missing_ok=True)
-    finished = threading.Event()
-    reporter = threading.Thread(target=_report_compiling, args=(program, finished), daemon=True)
-    reporter.start()
-    brian2.device.build(directory=str(program), compile=True, run=False, with_output=False)
-    finished.set()
-    reporter.join()
-    complete.touch()
-
-
-def _use_standalone(program: Path) -> None:
-    brian2.BrianLogger.suppress_name("brian2.codegen")
-    brian2.set_device("cpp_standalone", directory=str(program), build_on_run=False)
-    brian2.prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILER_FLAGS)
-    brian2.prefs.devices.cpp_standalone.extra_make_args_unix = ["-j2"]
+    report = partial(_report, "running on C++ standalone", "trial")
+    results = TrialResults(network, layout, names)
+    chunk_folder = f"results_{os.getpid()}"
+    for first in range(0, trials, layout.trials):
+        report(first, trials)
+        chunk = {name: values[first : first + layout.trials] for name, values in counts.items()}
+        arguments = {tables[name]: layout.raster(values).astype(np.float64) for name, values in chunk.items()}
+        brian2.device.run(run_args=arguments, results_directory=chunk_folder, with_output=False)
+        results.add(simulation, min(layout.trials, trials - first))
+        for leftover in (program / "static_arrays").glob("init_*.dat"):
+            leftover.unlink()
+    report(trials, trials)
+    # Data of this run: the next one writes its own.
+    for leftover in (program / chunk_folder, program / "results", program / "static_arrays"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    return results
 
 
 def main(folder: Path) -> None:
@@ -65,31 +67,16 @@ def main(folder: Path) -> None:
     network = networks.load(folder / "network.safetensors")
     with np.load(folder / "counts.npz", allow_pickle=False) as archive:
         counts = {name: archive[name] for name in archive.files}
-    trials, steps = next(iter(counts.values())).shape[:2]
     program = Path(job["program"])
+    steps = next(iter(counts.values())).shape[1]
     layout = TrialLayout.for_network(network, job["trials_per_chunk"], steps)
-    sources = {name: Sources.for_counts(values) for name, values in counts.items()}
-
-    _use_standalone(program)
-    silence = {name: layout.raster(values[:0]) for name, values in counts.items()}
-    simulation, tables = assemble(network, silence, sources, job["record_potential"])
-    separate_trials(simulation, network, layout)
-    simulation.run(layout.total_steps * network.dt_s * brian2.second, namespace={})
-    _compile(program)
-
-    results = TrialResults(network, layout, job["record_potential"])
-    for first in range(0, trials, layout.trials):
-        _report("running on C++ standalone", first, trials, "trial")
-        chunk = {name: values[first : first + layout.trials] for name, values in counts.items()}
-        arguments = {tables[name]: layout.raster(values).astype(np.float64) for name, values in chunk.items()}
-        brian2.device.run(run_args=arguments, results_directory="results_chunk", with_output=False)
-        results.add(simulation, min(layout.trials, trials - first))
-        for leftover in (program / "static_arrays").glob("init_*.dat"):
-            leftover.unlink()
-    _report("running on C++ standalone", trials, trials, "trial")
-    shutil.rmtree(program / "results_chunk", ignore_errors=True)
+    _report("waiting for another run of this program", "run", 0, 1)
+    with locked(program):
+        use_standalone(program)
+        results = _run(network, counts, layout, job["record_potential"], program)
     # Read back at once and thrown away: not worth compressing.
     recording.save(results.recording(counts, "brian2 cpp_standalone"), folder / "recording.nc", compression=0)
+    discard_old_programs(program.parent)
 
 
 if __name__ == "__main__":

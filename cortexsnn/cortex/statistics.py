@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import permutations as all_orders
-from math import nan, sqrt
+from math import factorial, nan, prod, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,16 +17,17 @@ from scipy.stats import rankdata
 
 from cortexsnn.errors import InputError
 
-__all__ = ["LARGEST_EXACT_N", "RankCorrelation", "SignFlipTest", "rank_correlation", "sign_flip_test"]
+__all__ = ["LARGEST_EXACT_ARRANGEMENTS", "LARGEST_EXACT_N", "RankCorrelation", "SignFlipTest", "rank_correlation", "sign_flip_test"]
 
 Integers = NDArray[np.int64]
 
-LARGEST_EXACT_N = 10
+# 10! is 3.6 million. The limit on n bounds memory, and the time of Kendall's to some seconds.
+LARGEST_EXACT_ARRANGEMENTS = 5_000_000
+LARGEST_EXACT_N = 30
 LARGEST_EXACT_FLIPS = 16
 SIGNIFICANT = 0.05
 METHODS = ("spearman", "kendall")
-# 40,320 orders of the last eight values fit the cache; the values before them are looped over.
-_ORDERED_AT_ONCE = 8
+_ARRANGED_AT_ONCE = 20_000
 _SHUFFLED_AT_ONCE = 10_000
 
 
@@ -111,22 +110,29 @@ def _too_small(n: int, what: str, smallest: float) -> str:
     return f"n too small: with these {n} {what} the smallest possible two-sided p is {smallest:.3f}"
 
 
-@lru_cache(maxsize=16)
-def _orders(n: int) -> Integers:
-    """All orders of n things, shape (n!, n)."""
-    return np.array(list(all_orders(range(n))), dtype=np.int64).reshape(-1, n)
+def _arrangements(values: Integers) -> int:
+    """Number of permutations of `values` that look different: those of equal values among each other do not."""
+    _, sizes = np.unique(values, return_counts=True)
+    return factorial(values.size) // prod(factorial(size) for size in sizes.tolist())
 
 
-def _every_order(y: Integers) -> Iterator[Integers]:
-    """All permutations of y in chunks of shape (permutation, n)."""
-    ordered = min(y.size, _ORDERED_AT_ONCE)
-    tails = _orders(ordered)
-    for head in all_orders(range(y.size), y.size - ordered):
-        rest = np.delete(y, head)
-        chunk = np.empty((len(tails), y.size), dtype=np.int64)
-        chunk[:, : y.size - ordered] = y[list(head)]
-        chunk[:, y.size - ordered :] = rest[tails]
-        yield chunk
+def _every_arrangement(values: Integers) -> Iterator[Integers]:
+    """All permutations of `values` that look different, once each, in chunks of shape (arrangement, n)."""
+    distinct, sizes = np.unique(values, return_counts=True)
+    # Beginnings of arrangements and how often each distinct value is still to come.
+    blocks = [(np.empty((1, 0), dtype=np.int8), sizes[None].astype(np.int8))]
+    while blocks:
+        begun, left = blocks.pop()
+        if len(begun) > _ARRANGED_AT_ONCE:
+            middle = len(begun) // 2
+            blocks += [(begun[:middle], left[:middle]), (begun[middle:], left[middle:])]
+        elif begun.shape[1] == values.size:
+            yield distinct[begun]
+        else:
+            row, following = np.nonzero(left)
+            left = left[row]
+            left[np.arange(row.size), following] -= 1
+            blocks.append((np.column_stack([begun[row], following.astype(np.int8)]), left))
 
 
 def _some_orders(y: Integers, number: int, rng: np.random.Generator) -> Iterator[Integers]:
@@ -161,7 +167,11 @@ def rank_correlation(
     permutations: int = 99_999,
     rng: np.random.Generator,
 ) -> RankCorrelation:
-    """Rank correlation with a permutation p-value: exact up to n = 10, sampled above.
+    """Rank correlation with a permutation p-value: exact where permutations can be counted, sampled elsewhere.
+
+    Permutations that only swap equal values look the same, so counting those that look different is enough: p is
+    exact if one of the variables has at most 5 million of them, and n is at most 30. That is always so up to n = 10,
+    and with many ties beyond.
 
     Spearman's rho is the Pearson correlation of average ranks; Kendall's is tau-b
     (https://doi.org/10.1093/biomet/33.3.239). Ties are permuted as they are, so p is right with them too. Scores are
@@ -173,10 +183,10 @@ def rank_correlation(
         Any finite numbers; only their order counts.
     method : {"spearman", "kendall"}
     permutations : int
-        Random permutations above n = 10. The p of m of them is (1 + hits) / (1 + m)
+        Random permutations where p is sampled. The p of m of them is (1 + hits) / (1 + m)
         (https://doi.org/10.2202/1544-6115.1585).
     rng : numpy.random.Generator
-        Used above n = 10 only.
+        Used where p is sampled.
 
     Returns
     -------
@@ -215,10 +225,12 @@ def rank_correlation(
     observed = int(score(first, second[None])[0])
     # The score of a variable with itself is its (co)variance, so this one line is rho and tau-b.
     coefficient = observed / sqrt(float(score(first, first[None])[0]) * float(score(second, second[None])[0]))
-    exact = n <= LARGEST_EXACT_N
+    # It is all the same which variable is permuted: the one with more ties looks different less often.
+    fixed, permuted = sorted((first, second), key=_arrangements, reverse=True)
+    exact = n <= LARGEST_EXACT_N and _arrangements(permuted) <= LARGEST_EXACT_ARRANGEMENTS
     hits, largest, at_largest, total = 0, -1, 0, 0
-    for chunk in _every_order(second) if exact else _some_orders(second, int(permutations), rng):
-        size = np.abs(score(first, chunk))
+    for chunk in _every_arrangement(permuted) if exact else _some_orders(permuted, int(permutations), rng):
+        size = np.abs(score(fixed, chunk))
         hits += int((size >= abs(observed)).sum())
         total += size.size
         top = int(size.max())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-import cortexsnn
 from cortexsnn.datasets import Dataset, Split
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.errors import InputError
 from cortexsnn.files import write_text
 from cortexsnn.network import Network
+from cortexsnn.provenance import versions
 from cortexsnn.training import checkpoint as checkpoints
 from cortexsnn.training import folding
 from cortexsnn.training.checkpoint import Checkpoint
@@ -262,12 +261,7 @@ def fit(
         "architecture": asdict(architecture),
         "protocol": asdict(protocol),
         "dataset": dict(dataset.description) or {"name": dataset.name},
-        "versions": {
-            "cortexsnn": cortexsnn.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions("torch", "numpy"),
     }
     seed = int(np.random.SeedSequence([protocol.seed, _INITIAL_WEIGHTS]).generate_state(1)[0])
     model = SpikingNetwork(architecture, torch.Generator().manual_seed(seed))

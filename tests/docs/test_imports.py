@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "cortexsnn"
 
 # A room may import those named here, itself, and the foundations below.
-FOUNDATIONS = {"errors", "files", "results"}
+FOUNDATIONS = {"errors", "files", "provenance", "results"}
 ALLOWED = {
     "hierarchy": set(),
     "network": {"hierarchy"},
@@ -25,9 +25,13 @@ ALLOWED = {
     "plotting": {"network", "recording", "timescales", "cortex"},
     "runs": {"network", "recording", "timescales"},
     "summary": {"runs", "timescales"},
-    "report": {"runs", "summary", "plotting", "cortex"},
+    "figures": {"runs", "plotting", "cortex"},
+    "report": {"runs", "summary", "figures", "cortex"},
     "terminal": set(),
-    "pipeline": {"brian", "cortex", "datasets", "decoding", "network", "recording", "reference", "runs", "timescales", "training"},
+    "pipeline": {
+        *("brian", "cortex", "datasets", "decoding", "network", "recording", "reference"),
+        *("runs", "timescales", "training"),
+    },
 }  # fmt: skip
 
 
