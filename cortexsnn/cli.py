@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import cortexsnn
 from cortexsnn.errors import InputError
 
+if TYPE_CHECKING:
+    from cortexsnn.datasets import Dataset
+    from cortexsnn.network import Network
+
 __all__ = ["main"]
 
 _PROG = "cortexsnn"
+_RESUMED = {"train", "demo"}
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -52,48 +59,59 @@ def _train(options: argparse.Namespace) -> None:
     )
 
 
-def _simulate(options: argparse.Namespace) -> None:
-    from cortexsnn import brian, datasets, pipeline, recording
+def _network_and_data(options: argparse.Namespace) -> tuple[Network, Dataset]:
+    from cortexsnn import datasets
     from cortexsnn.network import Network
-    from cortexsnn.runs import save_agreement
 
     network = Network.load(options.network)
-    if options.data is not None:
-        dataset = datasets.load(options.data)
-    else:
-        dataset = datasets.load_described(network.metadata.get("dataset", {}))
+    return network, datasets.load_described(network.metadata.get("dataset", {}), options.data)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from cortexsnn import brian, pipeline, recording
+
+    network, dataset = _network_and_data(options)
+    seed = None
     if options.input == "test":
         trials = pipeline.task_trials(dataset, options.trials)
     else:
-        rng = np.random.default_rng(options.seed)
-        trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, rng)
-    progress = not options.quiet
-    if options.check is not None:
-        recorded, agreement = pipeline.check_simulators(network, trials, progress=progress)
-        save_agreement(agreement, options.check)
-        differing = int(agreement["differing"].sum())
-        print(f"{differing} of {int(agreement['spikes'].sum())} spikes differ: {options.check}")
-    else:
-        recorded = brian.simulate(network, trials.counts, device=options.device, progress=progress)
-    recording.save(pipeline.annotated(recorded, options.input, trials), options.out)
+        seed = options.seed
+        trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, np.random.default_rng(seed))
+    recorded = brian.simulate(network, trials.counts, device=options.device, progress=not options.quiet)
+    recording.save(pipeline.annotated(recorded, options.input, trials, seed), options.out)
     print(f"{recorded.sizes['trial']} trials: {options.out}")
+
+
+def _agree(options: argparse.Namespace) -> int:
+    from cortexsnn import pipeline, recording
+    from cortexsnn.runs import save_agreement
+
+    network, dataset = _network_and_data(options)
+    trials = pipeline.task_trials(dataset, options.trials)
+    recorded, agreement = pipeline.check_simulators(
+        network, trials, runtime_trials=options.runtime_trials, progress=not options.quiet
+    )
+    recording.save(pipeline.annotated(recorded, "test", trials), options.recording)
+    save_agreement(agreement, options.out)
+    print(f"{pipeline.agreement_in_words(agreement)}: {options.out}")
+    return 0 if pipeline.agrees(agreement) else 1
 
 
 def _timescales(options: argparse.Namespace) -> None:
     from cortexsnn import pipeline, recording, timescales
 
     recorded = recording.load(options.recording)
-    start_ms = pipeline.burn_in_ms(recorded) if options.start_ms is None else options.start_ms
+    bin_ms, start_ms = pipeline.measuring_protocol(recorded, options.bin_ms, options.start_ms)
     result = timescales.estimate(
         recorded,
-        bin_ms=options.bin_ms,
+        bin_ms=bin_ms,
         start_ms=start_ms,
         max_lag_ms=options.max_lag_ms,
         bootstrap=options.bootstrap,
         rng=np.random.default_rng(options.seed),
         progress=not options.quiet,
     )
-    timescales.save(result, options.out)
+    timescales.save(result.assign_attrs(seed=options.seed), options.out)
     for layer in result["layer"].to_numpy().astype(str):
         one = result.sel(layer=layer)
         if np.isfinite(one["tau_ms"]):
@@ -123,7 +141,8 @@ def _report(options: argparse.Namespace) -> None:
 def _demo(options: argparse.Namespace) -> None:
     from cortexsnn.demo import run_demo
 
-    run_demo(options.data, options.out, seeds=options.seeds)
+    out = options.out or Path("demo" if options.data == "mts_xor" else f"demo-{Path(options.data).resolve().name}")
+    run_demo(options.data, out, seeds=options.seeds)
 
 
 def _whole(lowest: int) -> Callable[[str], int]:
@@ -171,25 +190,29 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--decay-every", type=_whole(1), default=10, help="epochs between falls")
     train.set_defaults(run=_train)
 
-    simulate = add("simulate", parents=[quiet, seeded], help="network -> recording")
-    simulate.add_argument("network", type=Path, help="network file")
-    simulate.add_argument("--out", type=Path, required=True, help="recording file to write (.nc)")
+    given = argparse.ArgumentParser(add_help=False)
+    given.add_argument("network", type=Path, help="network file")
+    given.add_argument("--out", type=Path, required=True, help="file to write (.nc)")
+    given.add_argument("--data", type=Path, default=None, help="folder of the data, if they are not where they were")
+
+    simulate = add("simulate", parents=[quiet, seeded, given], help="network -> recording")
     simulate.add_argument(
         "--input", choices=("test", "spontaneous"), default="test", help="test trials or Poisson input"
     )
-    simulate.add_argument(
-        "--trials", type=_whole(1), default=None, help="number of trials; all, or 200 spontaneous ones"
-    )
+    simulate.add_argument("--trials", type=_whole(1), default=None, help="number of trials; all, or 200 spontaneous")
     simulate.add_argument("--device", default="cpp_standalone", help="cpp_standalone, numpy or cython")
-    simulate.add_argument("--data", default=None, help="data set, if it is not where training found it")
-    simulate.add_argument("--check", type=Path, default=None, metavar="FILE",
-                          help="also run reference, torch and both Brian2 targets; write how they agree")  # fmt: skip
     simulate.set_defaults(run=_simulate)
+
+    agree = add("agree", parents=[quiet, given], help="network -> agreement of reference, torch and Brian2")
+    agree.add_argument("--recording", type=Path, required=True, help="recording of the test trials to write (.nc)")
+    agree.add_argument("--trials", type=_whole(1), default=None, help="number of test trials; all if not given")
+    agree.add_argument("--runtime-trials", type=_whole(1), default=32, help="trials for Brian2's slow runtime")
+    agree.set_defaults(run=_agree)
 
     timescales = add("timescales", parents=[quiet, seeded], help="recording -> timescales")
     timescales.add_argument("recording", type=Path, help="recording file")
     timescales.add_argument("--out", type=Path, required=True, help="timescales file to write (.nc)")
-    timescales.add_argument("--bin-ms", type=float, default=50.0, help="width of a bin")
+    timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; about 50 if not given")
     timescales.add_argument(
         "--start-ms", type=float, default=None, help="start of the window; after the burn-in if not given"
     )
@@ -204,16 +227,21 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_compare)
 
     report = add("report", help="folder of runs -> HTML report")
-    report.add_argument("folder", type=Path, help="folder with runs/NAME/ and comparison.nc")
+    report.add_argument("folder", type=Path, help="folder with comparison.nc and the runs/NAME/ in it")
     report.add_argument("--out", type=Path, required=True, help="HTML file to write")
     report.set_defaults(run=_report)
 
     demo = add("demo", help="all of it")
     demo.add_argument("--data", default="mts_xor", help="mts_xor, or a folder with spike files in the layout of SHD")
-    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder to write; goes on if it is there")
+    demo.add_argument("--out", type=Path, default=None, help="folder to write; demo, or demo-NAME for data; goes on")
     demo.add_argument("--seeds", type=_whole(1), default=3, help="networks of each condition")
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _interrupt(*_: object) -> None:
+    """Being ended is like being interrupted: children are ended too, temporary files removed."""
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -227,8 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 if something given cannot be used (one line on standard error says what would be right); 130 if it was
-        interrupted.
+        0; 1 if simulators disagree; 2 if something given cannot be used (one line on standard error says what would
+        be right); 130 if it was interrupted.
 
     Examples
     --------
@@ -236,8 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     options = _parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except InputError as error:
         print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
         return 2
@@ -250,9 +279,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\n{_PROG} {options.verb}: interrupted; the same command goes on from what is there", file=sys.stderr)
+        goes_on = "; the same command goes on from what is there" if options.verb in _RESUMED else ""
+        print(f"\n{_PROG} {options.verb}: interrupted{goes_on}", file=sys.stderr)
         return 130
-    return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,26 @@ The demonstration uses the same verbs and files as everyone else, so each statio
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from cortexsnn import cortex, pipeline
+import cortexsnn
+from cortexsnn import pipeline
+from cortexsnn.brian.standalone import require_compiler
 from cortexsnn.errors import InputError
+from cortexsnn.files import write_text
 from cortexsnn.report import write_report
 from cortexsnn.runs import FILES, load_runs
-from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows
+from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows, verdict
 from cortexsnn.terminal import show_table
 
 __all__ = ["run_demo"]
@@ -36,7 +40,6 @@ class _Settings:
     span_ms: float
     epochs: int
     options: tuple[str, ...]
-    bin_ms: float
     spontaneous_trials: int = 1000
 
     def conditions(self) -> dict[str, tuple[str, ...]]:
@@ -52,7 +55,6 @@ _MTS_XOR = _Settings(
     span_ms=500,
     epochs=12,
     options=("--first-decay-epoch=5", "--decay-every=2", "--batch-size=256", "--readout-tau-ms=50"),
-    bin_ms=50,
 )
 _SPEECH = _Settings(
     tau_ms=100,
@@ -60,7 +62,6 @@ _SPEECH = _Settings(
     epochs=15,
     options=("--first-decay-epoch=6", "--decay-every=2", "--batch-size=128", "--readout-tau-ms=200", "--width=64",
              "--learning-rate=0.005", "--dropout=0.2", "--channels-per-group=5"),
-    bin_ms=56,  # the bins of 50 ms of the cortical data, in whole steps of 14 ms
 )  # fmt: skip
 
 
@@ -83,17 +84,19 @@ def _measuring_steps(run: Path, seed: int, settings: _Settings) -> list[_Step]:
         run / FILES[key][0] for key in ("network", "test", "agreement", "spontaneous", "timescales")
     )
     return [
-        _Step(("simulate", str(network), f"--out={test}", f"--check={agreement}"), (test, agreement)),
+        _Step(("agree", str(network), f"--out={agreement}", f"--recording={test}"), (test, agreement)),
         _Step(
             ("simulate", str(network), "--input=spontaneous", f"--trials={settings.spontaneous_trials}",
              f"--seed={seed}", f"--out={spontaneous}"),
             (spontaneous,),
         ),
-        _Step(
-            ("timescales", str(spontaneous), f"--bin-ms={settings.bin_ms:g}", f"--seed={seed}", f"--out={timescales}"),
-            (timescales,),
-        ),
+        _Step(("timescales", str(spontaneous), f"--seed={seed}", f"--out={timescales}"), (timescales,)),
     ]  # fmt: skip
+
+
+def _cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start(step: _Step, run: Path) -> subprocess.Popen[bytes]:
@@ -111,6 +114,8 @@ def _check_ended_well(process: subprocess.Popen[bytes], run: Path, step: _Step) 
         raise InputError(
             f"exit code of '{step.arguments[0]}' for {run.name}", 2, "0", said[-1] if said else f"see {log}"
         )
+    if process.returncode == 1 and all(path.exists() for path in step.makes):
+        raise RuntimeError(f"the simulators disagree on {run.name}; see {log}")
     if process.returncode != 0:
         raise RuntimeError(f"'cortexsnn {step.arguments[0]}' of {run.name} failed; see {log}")
 
@@ -128,7 +133,7 @@ def _run_all(todo: dict[Path, list[_Step]], done: Callable[[], int], total: int,
         with tqdm(initial=done(), total=total, desc=label, unit=unit, smoothing=0) as bar:
             while running or any(waiting.values()):
                 for run in [r for r, steps in waiting.items() if steps and r not in running]:
-                    if len(running) < (os.cpu_count() or 1):
+                    if len(running) < _cores():
                         step = waiting[run].pop(0)
                         running[run] = _start(step, run), step
                 time.sleep(_POLL_SECONDS)
@@ -153,6 +158,24 @@ def _files_done(steps: Iterable[_Step]) -> int:
     return sum(path.exists() for step in steps for path in step.makes)
 
 
+def _remember(path: Path, data: str, settings: _Settings) -> None:
+    """Note what a folder was made with, and refuse to go on in it with anything else."""
+    source = data if data == "mts_xor" else str(Path(data).resolve())
+    now = json.loads(json.dumps({"data": source, "version": cortexsnn.__version__, **asdict(settings)}))
+    if not path.exists():
+        write_text(path, json.dumps(now, indent=1))
+        return
+    way_out = f"remove {path.parent}, or choose another folder with --out"
+    try:
+        then = json.loads(path.read_text(encoding="utf-8"))
+        differing = [name for name in now if then[name] != now[name]]
+    except (ValueError, KeyError, TypeError):
+        raise InputError("settings of the demo", str(path), "a file that cortexsnn demo wrote", way_out) from None
+    if differing:
+        name = differing[0]
+        raise InputError(f"{name} of the demo in {path.parent}", then[name], f"{now[name]!r}, as now", way_out)
+
+
 def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
     """Go the whole way and show what came out.
 
@@ -169,9 +192,11 @@ def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
     """
     started = time.monotonic()
     out = Path(out)
-    settings = _MTS_XOR if data == "mts_xor" else _SPEECH
     if data != "mts_xor" and not Path(data).is_dir():
         raise InputError("--data", data, "'mts_xor' or a folder with spike files in the layout of SHD")
+    require_compiler()
+    settings = _MTS_XOR if data == "mts_xor" else _SPEECH
+    _remember(out / "settings.json", data, settings)
     runs = {
         out / "runs" / f"{condition}-seed{seed}": (seed, options)
         for condition, options in settings.conditions().items()
@@ -190,10 +215,11 @@ def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
     comparison = pipeline.compare_files(measured, out / "comparison.nc", "murray2014", np.random.default_rng(0))
     write_report(out, out / "report.html")
 
-    finished = load_runs(out)
+    finished = load_runs(out, comparison)
     show_table("Test accuracy", *accuracy_rows(finished))
     show_table("Spikes against the reference", *agreement_rows(finished))
     show_table("Timescales", *timescale_rows(finished, comparison))
     show_table("Does timescale rise with depth?", *correlation_rows(comparison))
-    print(cortex.citation("murray2014").splitlines()[0].removeprefix("@article{").rstrip(","), "values; see the report")
+    for sentence in verdict(finished, comparison):
+        print(sentence)
     print(f"report: {out / 'report.html'}  ({time.monotonic() - started:.0f} s)")

@@ -98,7 +98,19 @@ def _refuse_links_elsewhere(file: h5py.File, path: Path, what: str) -> None:
                                  "data inside the file itself", "copy the data in")  # fmt: skip
 
 
-def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
+def _unpacked_bytes(file: h5py.File) -> int:
+    """How much a file says it holds; a small one can claim to unpack to any size."""
+    sizes: list[int] = []
+
+    def add(_: str, member: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(member, h5py.Dataset):
+            sizes.append(int(member.size or 0) * member.dtype.itemsize)
+
+    file.visititems(add)
+    return sum(sizes)
+
+
+def open_hdf5(path: str | os.PathLike[str], what: str, most_bytes: int = 64 << 30) -> h5py.File:
     """Open an HDF5 file for reading after checking that it keeps all of its data inside.
 
     Parameters
@@ -107,6 +119,8 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
         The file.
     what : str
         What the file is to the user, for messages (``"spike file"``).
+    most_bytes : int
+        Largest size of all of its data once unpacked.
 
     Returns
     -------
@@ -116,7 +130,7 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
     Raises
     ------
     InputError
-        If the file is missing, empty, truncated, not HDF5, or reads from other files.
+        If the file is missing, empty, truncated, not HDF5, too large, or reads from other files.
     """
     checked = existing_file(path, what)
     try:
@@ -125,7 +139,10 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
         raise InputError(what, str(checked), "a complete HDF5 file", f"HDF5 says: {error}") from None
     try:
         _refuse_links_elsewhere(file, checked, what)
-    except (RuntimeError, KeyError, OSError) as error:
+        unpacked = _unpacked_bytes(file)
+        if unpacked > most_bytes:
+            raise InputError(f"unpacked size of {what} {checked}", unpacked, f"at most {most_bytes} bytes")
+    except (RuntimeError, KeyError, OSError, TypeError, ValueError) as error:
         file.close()
         raise InputError(what, str(checked), "a complete HDF5 file", f"HDF5 says: {error}") from None
     except InputError:

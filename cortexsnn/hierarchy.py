@@ -146,9 +146,9 @@ def tanh(layers: int, mean: float, span: float, centre: float = 0.5, steepness: 
 
 
 PROFILES: dict[str, Callable[..., Values]] = {
-    "homogeneous": lambda layers, mean, span=0.0, **_: homogeneous(layers, mean),
-    "linear": lambda layers, mean, span, **_: linear(layers, mean, span),
-    "reversed": lambda layers, mean, span, **_: reversed_linear(layers, mean, span),
+    "homogeneous": lambda layers, mean, span=0.0: homogeneous(layers, mean),
+    "linear": linear,
+    "reversed": reversed_linear,
     "tanh": tanh,
 }
 
@@ -182,4 +182,9 @@ def profile(name: str, layers: int, mean: float, span: float = 0.0, **shape: Any
     """
     if name not in PROFILES:
         raise InputError("hierarchy profile", name, f"one of {', '.join(sorted(PROFILES))}")
-    return PROFILES[name](layers, mean, span, **shape)
+    try:
+        return PROFILES[name](layers, mean, span, **shape)
+    except TypeError:
+        raise InputError(
+            f"shape of profile '{name}'", shape, "centre and steepness with 'tanh', nothing else"
+        ) from None

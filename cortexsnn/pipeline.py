@@ -7,6 +7,7 @@ Every function writes its result under a temporary name and renames it, so that 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +22,23 @@ from cortexsnn.datasets import Dataset
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network
-from cortexsnn.runs import AGREEMENT_SCHEMA, condition_of
+from cortexsnn.runs import AGREEMENT_SCHEMA, condition_of, relative_difference
 
 __all__ = [
     "Trials",
+    "agreement_in_words",
+    "agrees",
     "annotated",
-    "burn_in_ms",
     "check_simulators",
     "compare_files",
+    "measuring_protocol",
     "spontaneous_trials",
     "task_trials",
 ]
 
-WINDOW_IN_TAU = 5.0
+_BURN_IN_IN_TAU, _WINDOW_IN_TAU = 2.0, 5.0
+_USUAL_BIN_MS = 50.0
+_MOST_DIFFERENCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +52,14 @@ class Trials:
         As in `cortexsnn.datasets.Split`.
     scored_steps : array of bool, shape (time,), optional
         Steps that count for the accuracy.
-    burn_in_ms : float
+    burn_in_steps : int
         Start of each trial that is not to be measured.
     """
 
     counts: NDArray[np.uint8]
     labels: NDArray[np.int64] | None = None
     scored_steps: NDArray[np.bool_] | None = None
-    burn_in_ms: float = 0.0
+    burn_in_steps: int = 0
 
 
 def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
@@ -80,16 +85,32 @@ def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.
     Trials
     """
     slowest_s = max(float(p.tau_s.max()) for p in network.hidden)
-    # Whole tenths of a second: a multiple of the usual bins.
-    burn_in_s, window_s = (np.ceil(round(n * slowest_s * 10, 6)) / 10 for n in (2.0, WINDOW_IN_TAU))
-    steps = round((burn_in_s + window_s) / network.dt_s)
-    counts = datasets.spontaneous(datasets.mean_counts(dataset.train), trials, steps, rng)
-    return Trials(counts, burn_in_ms=burn_in_s * 1000)
+    burn_in, window = (int(np.ceil(n * slowest_s / network.dt_s - 1e-9)) for n in (_BURN_IN_IN_TAU, _WINDOW_IN_TAU))
+    counts = datasets.spontaneous(dataset.train, trials, burn_in + window, rng)
+    return Trials(counts, burn_in_steps=burn_in)
 
 
-def annotated(recorded: xr.DataTree, kind: str, trials: Trials) -> xr.DataTree:
-    """A recording with what its input was: kind, burn-in, and the right classes if there are any."""
-    root = recorded.to_dataset().assign_attrs(input=kind, burn_in_ms=float(trials.burn_in_ms))
+def annotated(recorded: xr.DataTree, kind: str, trials: Trials, seed: int | None = None) -> xr.DataTree:
+    """A recording that says what its input was.
+
+    Parameters
+    ----------
+    recorded : xarray.DataTree
+    kind : {"test", "spontaneous"}
+    trials : Trials
+        Their burn-in and right classes are noted.
+    seed : int, optional
+        Of the input, if it was drawn.
+
+    Returns
+    -------
+    xarray.DataTree
+        With root attributes ``input``, ``burn_in_ms``, ``input_seed`` and, for labelled trials, variable ``label``.
+    """
+    burn_in_ms = 1000 * trials.burn_in_steps * recorded.attrs["dt_s"]
+    root = recorded.to_dataset().assign_attrs(input=kind, burn_in_ms=burn_in_ms)
+    if seed is not None:
+        root = root.assign_attrs(input_seed=seed)
     if trials.labels is not None:
         dims = ("trial", "step")[: trials.labels.ndim]
         root = root.assign(label=(dims, trials.labels, {"long_name": "right class"}))
@@ -97,9 +118,29 @@ def annotated(recorded: xr.DataTree, kind: str, trials: Trials) -> xr.DataTree:
     return xr.DataTree.from_dict({"/": root, **{f"/{name}": node for name, node in nodes.items()}})
 
 
-def burn_in_ms(recorded: xr.DataTree) -> float:
-    """Start of each trial that is not to be measured; 0 if the recording does not say."""
-    return float(recorded.attrs.get("burn_in_ms", 0.0))
+def measuring_protocol(
+    recorded: xr.DataTree, bin_ms: float | None = None, start_ms: float | None = None
+) -> tuple[float, float]:
+    """Bin and start of the window for measuring a recording.
+
+    Parameters
+    ----------
+    recorded : xarray.DataTree
+    bin_ms : float, optional
+        By default the whole number of time steps nearest to the 50 ms of Murray et al. 2014.
+    start_ms : float, optional
+        By default the end of the recording's burn-in.
+
+    Returns
+    -------
+    bin_ms, start_ms : float
+    """
+    step_ms = 1000 * float(recorded.attrs["dt_s"])
+    if bin_ms is None:
+        bin_ms = max(1, round(_USUAL_BIN_MS / step_ms)) * step_ms
+    if start_ms is None:
+        start_ms = float(recorded.attrs.get("burn_in_ms", 0.0))
+    return bin_ms, start_ms
 
 
 def _accuracy(network: Network, recorded: xr.DataTree, trials: Trials) -> float:
@@ -119,7 +160,7 @@ def check_simulators(
     network : Network
     trials : Trials
     runtime_trials : int
-        Brian2's runtime is slow and gets only so many trials.
+        Brian2's runtime is slow and gets only the first so many trials.
     progress : bool
 
     Returns
@@ -150,6 +191,29 @@ def check_simulators(
     return recording.without_potentials(twin, names), agreement
 
 
+def agrees(agreement: xr.Dataset) -> bool:
+    """Whether no spike and no class differs, and no potential by more than 1e-9 of the largest.
+
+    Parameters
+    ----------
+    agreement : xarray.Dataset
+        Of `check_simulators`.
+
+    Returns
+    -------
+    bool
+    """
+    differing = int(agreement["differing"].sum()) + int(agreement.get("classes_differing", xr.DataArray(0)).sum())
+    return differing == 0 and float(relative_difference(agreement).max()) <= _MOST_DIFFERENCE
+
+
+def agreement_in_words(agreement: xr.Dataset) -> str:
+    """One line on spikes and potentials."""
+    differing, spikes = int(agreement["differing"].sum()), int(agreement["spikes"].sum())
+    largest = float(relative_difference(agreement).max())
+    return f"{differing:,} of {spikes:,} spikes differ, potentials by at most {largest:.1e} of their largest"
+
+
 def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.Generator) -> xr.Dataset:
     """Compare the timescales of several networks with a cortical table.
 
@@ -176,6 +240,9 @@ def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.G
                              f"two are in folders named '{label}'")  # fmt: skip
         named[label] = timescales.load(path)
     conditions = {label: condition_of(label) for label in named}
-    comparison = cortex.compare(named, cortex.load(table), conditions=conditions, rng=rng)
+    seeds = {label: label.removeprefix(conditions[label]) for label in named}
+    comparison = cortex.compare(named, cortex.load(table), conditions=conditions, pairs=seeds, rng=rng)
+    fingerprints = {label: one.attrs.get("network", "") for label, one in named.items()}
+    comparison = comparison.assign_attrs(fingerprints=json.dumps(fingerprints))
     cortex.save_comparison(comparison, out)
     return comparison

@@ -202,7 +202,7 @@ def _interval(timescales: xr.Dataset) -> tuple[NDArray[Any], NDArray[Any], NDArr
     has = np.isfinite(tau)
     low, high = timescales["tau_low_ms"].to_numpy()[has], timescales["tau_high_ms"].to_numpy()[has]
     below, above = np.maximum(tau[has] - low, 0), np.maximum(high - tau[has], 0)
-    return timescales["depth"].to_numpy()[has], tau[has], np.nan_to_num(below), np.nan_to_num(above)
+    return timescales["depth"].to_numpy()[has], tau[has], np.nan_to_num(below), np.nan_to_num(above, posinf=1e9)
 
 
 def tau_set_and_measured(
@@ -213,9 +213,11 @@ def tau_set_and_measured(
     Layers without a measurable timescale stand as crosses below the axis of tau.
     """
     palette, labelled = colours(list(of.values())), set()
+    shown: list[float] = []
     for place, (run, network) in enumerate(networks.items()):
         membrane = np.array([1000 * float(p.tau_s.mean()) for p in network.hidden])
         depth, tau, below, above = _interval(timescales[run])
+        shown += [*membrane, *tau]
         condition = of[run]
         nudge = 1 + 0.025 * (place % 3 - 1)  # seeds of a condition share their membrane time constants
         ax.errorbar(
@@ -241,7 +243,7 @@ def tau_set_and_measured(
         )
     ax.set_xscale("log")
     ax.set_yscale("log")
-    low, high = 20.0, 1500.0
+    low, high = min(shown) / 1.6, max(shown) * 1.6
     ax.plot([low, high], [low, high], color=_GREY, linewidth=0.8, linestyle=":", zorder=0, label="equal")
     ax.plot([], [], "x", color=_GREY, markersize=4, linestyle="none", label="no timescale found")
     ax.set_xlim(low, high)

@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 SCHEMA = "cortexsnn-recording-1"
+KINDS = ("input", "lif", "readout")
+_MOST_STEPS = 10**9
 _SPIKE_VARIABLES = ("spike_trial", "spike_step", "spike_time", "spike_neuron")
 
 
@@ -279,12 +281,23 @@ def _check(recording: xr.DataTree, path: Path) -> None:
     durations = recording["trial_duration_s"].to_numpy()
     if durations.ndim != 1 or not np.all(np.isfinite(durations) & (durations >= 0)):
         raise InputError(f"trial_duration_s of {path}", durations, "seconds of at least 0, one for each trial")
+    if durations.size and durations.max() > _MOST_STEPS * dt_s:
+        raise InputError(f"trial_duration_s of {path}", float(durations.max()), f"at most {_MOST_STEPS} time steps")
+    for name in ("burn_in_ms", "label"):
+        noted = recording.attrs.get(name, recording.data_vars.get(name))
+        if noted is not None and np.asarray(noted).dtype.kind not in "fiu":
+            raise InputError(f"{name} of {path}", noted, "numbers")
     steps = steps_per_trial(recording)
     for name, node in recording.children.items():
         _check_population(node.to_dataset(), name, steps, path)
 
 
 def _check_population(node: xr.Dataset, name: str, steps: NDArray[np.int64], path: Path) -> None:
+    if node.attrs.get("kind") not in KINDS:
+        raise InputError(f"kind of '{name}' in {path}", node.attrs.get("kind"), f"one of {', '.join(KINDS)}")
+    if "potential" in node and node["potential"].dims != ("trial", "time", "neuron"):
+        raise InputError(f"dimensions of the potential of '{name}' in {path}", node["potential"].dims,
+                         "(trial, time, neuron)")  # fmt: skip
     missing = [v for v in (*_SPIKE_VARIABLES, "neuron") if v not in node.variables]
     if missing:
         found = list(map(str, node.variables))

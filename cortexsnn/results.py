@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import xarray as xr
 
 from cortexsnn.errors import InputError
@@ -13,7 +12,7 @@ from cortexsnn.files import open_hdf5, replacing
 
 __all__ = ["load_dataset", "save_dataset"]
 
-# Results are summaries. A small file can claim to unpack to any size, so the claim is read first.
+# Results are summaries.
 _LARGEST_BYTES = 2**30
 
 
@@ -36,17 +35,6 @@ def save_dataset(dataset: xr.Dataset, path: str | Path) -> None:
                          "save what estimate or compare returned")  # fmt: skip
     with replacing(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf")
-
-
-def _unpacked_bytes(file: h5py.File) -> int:
-    sizes: list[int] = []
-
-    def add(_: str, member: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(member, h5py.Dataset):
-            sizes.append(int(member.size or 0) * member.dtype.itemsize)
-
-    file.visititems(add)
-    return sum(sizes)
 
 
 def load_dataset(path: str | Path, *, what: str, schema: str, required: Mapping[str, tuple[str, ...]]) -> xr.Dataset:
@@ -81,15 +69,10 @@ def load_dataset(path: str | Path, *, what: str, schema: str, required: Mapping[
     >>> back["status"].to_numpy()
     array(['ok', 'too_short'], dtype='<U9')
     """
+    open_hdf5(path, what, _LARGEST_BYTES).close()
     try:
-        with open_hdf5(path, what) as file:
-            unpacked = _unpacked_bytes(file)
-        if unpacked > _LARGEST_BYTES:
-            raise InputError(f"unpacked size of {what} {path}", unpacked, f"at most {_LARGEST_BYTES} bytes")
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             dataset = opened.load()
-    except InputError:
-        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(what, str(path), "a netCDF file that cortexsnn wrote, undamaged", str(error)) from None
     if dataset.attrs.get("schema") != schema:

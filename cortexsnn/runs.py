@@ -23,6 +23,7 @@ __all__ = [
     "load_agreement",
     "load_run",
     "load_runs",
+    "relative_difference",
     "save_agreement",
 ]
 
@@ -31,8 +32,8 @@ AGREEMENT_SCHEMA = "cortexsnn-agreement-1"
 FILES = {
     "network": ("network.safetensors", "train"),
     "metrics": ("metrics.jsonl", "train"),
-    "test": ("test.nc", "simulate"),
-    "agreement": ("agreement.nc", "simulate --check"),
+    "test": ("test.nc", "agree"),
+    "agreement": ("agreement.nc", "agree"),
     "spontaneous": ("spontaneous.nc", "simulate --input spontaneous"),
     "timescales": ("timescales.nc", "timescales"),
 }
@@ -82,11 +83,17 @@ def save_agreement(agreement: xr.Dataset, path: str | Path) -> None:
 def load_agreement(path: str | Path) -> xr.Dataset:
     """Read what `save_agreement` wrote."""
     required: dict[str, tuple[str, ...]] = {}
-    for name in ("spikes", "differing", "active_percent", "rate_hz"):
+    for name in ("spikes", "differing", "active_percent", "rate_hz", "potential_difference", "potential_scale"):
         required[name] = ("simulator", "population")
     for name in ("trials", "accuracy"):
         required[name] = ("simulator",)
     return load_dataset(path, what="agreement file", schema=AGREEMENT_SCHEMA, required=required)
+
+
+def relative_difference(agreement: xr.Dataset) -> xr.DataArray:
+    """Largest difference of any potential, as a part of the largest potential, by simulator and population."""
+    scale = agreement["potential_scale"]
+    return agreement["potential_difference"] / scale.where(scale > 0, 1.0)
 
 
 def _history(path: Path) -> list[dict[str, Any]]:
@@ -135,19 +142,48 @@ def load_run(folder: str | Path) -> Run:
         timescales.load(paths["timescales"]),
     )
     fingerprint = run.network.fingerprint()
-    for what, found in (("agreement", run.agreement.attrs.get("network")), ("test", run.test.attrs.get("network"))):
+    for what, found in (
+        ("agreement", run.agreement.attrs.get("network")),
+        ("test", run.test.attrs.get("network")),
+        ("timescales", run.timescales.attrs.get("network")),
+    ):
         if found != fingerprint:
             raise InputError(f"network of {paths[what]}", found, f"'{fingerprint}', as in {paths['network']}",
-                             "simulate again after training")  # fmt: skip
+                             f"make it again with 'cortexsnn {FILES[what][1]}'")  # fmt: skip
     return run
 
 
-def load_runs(folder: str | Path) -> list[Run]:
-    """Read all runs in ``folder/runs``, sorted by name."""
-    inside = Path(folder) / "runs"
-    found = sorted(p for p in inside.iterdir() if p.is_dir()) if inside.is_dir() else []
-    if not found:
-        raise InputError(
-            "folder of runs", str(inside), "a folder with one folder for each run", "'cortexsnn demo' makes it"
-        )
-    return [load_run(one) for one in found]
+def load_runs(folder: str | Path, comparison: xr.Dataset) -> list[Run]:
+    """Read the runs in ``folder/runs`` that a comparison is about.
+
+    Parameters
+    ----------
+    folder : path-like
+    comparison : xarray.Dataset
+        Of `cortexsnn.pipeline.compare_files`.
+
+    Returns
+    -------
+    list of Run
+        In the order of the comparison.
+
+    Raises
+    ------
+    InputError
+        If a run is missing, unfinished, or another network than was compared, or runs differ in depth.
+    """
+    try:
+        fingerprints = json.loads(comparison.attrs["fingerprints"])
+    except (KeyError, ValueError, TypeError):
+        raise InputError("networks of the comparison", comparison.attrs.get("fingerprints"), "a comparison of files",
+                         "make it with 'cortexsnn compare'") from None  # fmt: skip
+    runs = [load_run(Path(folder) / "runs" / name) for name in fingerprints]
+    for run in runs:
+        if run.network.fingerprint() != fingerprints[run.name]:
+            raise InputError(f"network of {run.name} in the comparison", fingerprints[run.name],
+                             f"'{run.network.fingerprint()}', as in its folder", "compare again")  # fmt: skip
+    depths = {run.name: len(run.network.hidden) for run in runs}
+    if len(set(depths.values())) > 1:
+        raise InputError("hidden layers of the runs", depths, "the same number in all runs of a report",
+                         "compare and report them apart")  # fmt: skip
+    return runs

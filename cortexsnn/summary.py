@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from cortexsnn.runs import Run
-from cortexsnn.timescales import LONGEST_TAU_IN_WINDOWS, SHORTEST_TAU_IN_BINS
+from cortexsnn.runs import Run, relative_difference
 
-__all__ = ["accuracy_rows", "agreement_rows", "correlation_rows", "timescale_rows"]
+__all__ = ["accuracy_rows", "agreement_rows", "correlation_rows", "timescale_rows", "verdict"]
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -48,45 +47,38 @@ def accuracy_rows(runs: Sequence[Run]) -> Rows:
 
 
 def agreement_rows(runs: Sequence[Run]) -> Rows:
-    """Spikes compared and differing, layer by layer."""
+    """Spikes compared and differing, and the largest difference of potentials, layer by layer."""
     simulators = runs[0].agreement["simulator"].to_numpy().astype(str).tolist()
     columns = ["network", "layer", "active", "rate (Hz)"]
     columns += [f"{_SHORT.get(simulator, simulator)}: spikes / differing" for simulator in simulators]
+    columns.append("potentials differ by")
     rows = []
     for run in runs:
-        for index, population in enumerate(run.network.hidden):
+        largest = relative_difference(run.agreement).max("simulator")
+        for index, population in enumerate(run.network.order):
             one = run.agreement.sel(population=population.name)
-            row = [
-                run.name if index == 0 else "",
-                population.name,
-                f"{float(one['active_percent'][0]):.1f} %",
-                f"{float(one['rate_hz'][0]):.1f}",
-            ]
-            for simulator in simulators:
-                spikes, differing = (int(one[name].sel(simulator=simulator)) for name in ("spikes", "differing"))
-                row.append(f"{spikes:,} / {differing:,}")
-            rows.append(row)
+            row = [run.name if index == 0 else "", population.name]
+            if population.kind == "readout":
+                row += ["-"] * (2 + len(simulators))
+            else:
+                row += [f"{float(one['active_percent'][0]):.1f} %", f"{float(one['rate_hz'][0]):.1f}"]
+                for simulator in simulators:
+                    spikes, differing = (int(one[name].sel(simulator=simulator)) for name in ("spikes", "differing"))
+                    row.append(f"{spikes:,} / {differing:,}")
+            rows.append([*row, f"{float(largest.sel(population=population.name)):.0e}"])
     return columns, rows
 
 
-def _nearest(comparison: xr.Dataset | None, run: Run, depth: int) -> str:
-    if comparison is None:
-        return ""
-    return str(comparison["nearest_area"].sel(network=run.name, layer=depth).item()) or "-"
-
-
 def _interval(one: xr.Dataset) -> str:
-    """Interval of a timescale; an end that ran to the bound of the search says nothing and is 0 or infinite."""
+    """Interval of a timescale; 0 and infinity where it has no end."""
     low, high = float(one["tau_low_ms"]), float(one["tau_high_ms"])
-    if not np.isfinite(low):
+    if np.isnan(low):
         return "none"
-    lowest = SHORTEST_TAU_IN_BINS * one.attrs["bin_ms"]
-    highest = LONGEST_TAU_IN_WINDOWS * one.attrs["window_ms"]
-    return f"{low if low > 1.01 * lowest else 0:.0f} to {f'{high:.0f}' if high < 0.99 * highest else '∞'}"
+    return f"{low:.0f} to {f'{high:.0f}' if np.isfinite(high) else '∞'}"
 
 
-def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset | None = None) -> Rows:
-    """Membrane time constant and measured timescale of every layer."""
+def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
+    """Membrane time constant and measured timescale of every layer, and the cortical area nearest in milliseconds."""
     columns = [
         "network",
         "layer",
@@ -110,7 +102,7 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset | None = None) ->
                     f"{float(one['tau_ms']):.0f}" if has else "-",
                     _interval(one) if has else "-",
                     f"{float(one['rate_hz']):.1f}",
-                    _nearest(comparison, run, index + 1),
+                    str(comparison["nearest_area"].sel(network=run.name, layer=index + 1).item()) or "-",
                     str(one["status"].item()).replace("_", " "),
                 ]
             )
@@ -146,3 +138,52 @@ def correlation_rows(comparison: xr.Dataset) -> Rows:
             cells.append("; ".join(dict.fromkeys(note for note in notes if note)))
             rows.append(cells)
     return columns, rows
+
+
+def verdict(runs: Sequence[Run], comparison: xr.Dataset) -> list[str]:
+    """What came out, in sentences that are computed from the results.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    comparison : xarray.Dataset
+        Of `cortexsnn.cortex.compare`.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    for condition in comparison["condition"].to_numpy().astype(str):
+        members = [run for run in runs if run.condition == condition]
+        found = sum(int(np.isfinite(run.timescales["tau_ms"]).sum()) for run in members)
+        layers = sum(len(run.network.hidden) for run in members)
+        one = comparison.sel(condition=condition)
+        tested = int(one["condition_networks"])
+        sentence = f"{condition}: {found} of {layers} layers have a measurable timescale"
+        if tested:
+            sentence += (
+                f"; the slope over depth is positive in {int(one['condition_rising'])} of {tested} networks with "
+                f"enough layers (mean {float(one['condition_slope']):+.2f} in ln τ from bottom to top, sign-flip p = "
+                f"{float(one['condition_p_value']):.2g})"
+            )
+        sentences.append(_ended(sentence, str(one["condition_note"].item())))
+    for contrast in comparison["contrast"].to_numpy().astype(str):
+        one = comparison.sel(contrast=contrast)
+        pairs = int(one["contrast_pairs"])
+        sentence = f"{contrast}: "
+        if pairs:
+            sentence += (
+                f"slopes differ by {float(one['contrast_slope_difference']):+.2f} in {pairs} pairs of seeds "
+                f"(sign-flip p = {float(one['contrast_p_value']):.2g})"
+            )
+        else:
+            sentence += "no pair of networks has a slope in both conditions"
+        sentences.append(_ended(sentence, str(one["contrast_note"].item())))
+    slopes = [f"{float(comparison['cortex_slope'].sel(cortex=s)):+.2f} ({s})" for s in comparison["cortex"].to_numpy()]
+    sentences.append(f"Cortex, visual-prefrontal hierarchy: slope in ln τ from bottom to top {', '.join(slopes)}.")
+    return sentences
+
+
+def _ended(sentence: str, note: str) -> str:
+    return f"{sentence}. Note: {note}." if note else f"{sentence}."

@@ -6,7 +6,8 @@ values depend on the estimator, and where time constants were imposed on a netwo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from cortexsnn.cortex.statistics import METHODS, RankCorrelation, rank_correlation, sign_flip_test
+from cortexsnn.cortex.statistics import (
+    LARGEST_EXACT_ARRANGEMENTS,
+    LARGEST_EXACT_FLIPS,
+    LARGEST_EXACT_N,
+    METHODS,
+    RankCorrelation,
+    rank_correlation,
+    sign_flip_test,
+)
 from cortexsnn.cortex.tables import area_means
 from cortexsnn.errors import InputError
 from cortexsnn.results import load_dataset, save_dataset
@@ -24,13 +33,17 @@ __all__ = ["STREAM", "compare", "load", "save"]
 
 SCHEMA = "cortexsnn-comparison-1"
 STREAM = "visual-prefrontal"
-SAMPLES = ("observations", "area means")
+SAMPLES = ("area means", "observations")
+# Two layers always lie on a line, whose slope says little.
+LAYERS_FOR_TEST = 3
 
-_NETWORK, _LAYER, _CORTEX, _CONDITION = (
+_NOT_EXCHANGEABLE = "points share areas and laboratories and so are not exchangeable: take p as a description"
+_NETWORK, _LAYER, _CORTEX, _CONDITION, _CONTRAST = (
     ("network", "statistic"),
     ("network", "layer"),
     ("cortex", "statistic"),
     ("condition",),
+    ("contrast",),
 )
 _ORDER = {
     "coefficient": "rank correlation with log tau",
@@ -40,6 +53,16 @@ _ORDER = {
     "smallest_possible_p": "p of the best possible order",
     "note": "what to keep in mind about the rank correlation",
 }
+_SIGN_FLIPS = {
+    "p_value": "two-sided sign-flip p of the mean",
+    "p_is_exact": "whether all choices of signs were counted",
+    "p_standard_error": "standard error of a sampled p",
+    "smallest_possible_p": "p if all had one sign",
+    "note": "what to keep in mind about the sign-flip p",
+}
+# Variable: field of the test.
+_CONDITION_TEST = {"networks": "n", "rising": "positive", "slope": "mean"} | {key: key for key in _SIGN_FLIPS}
+_CONTRAST_TEST = {"pairs": "n", "slope_difference": "mean"} | {key: key for key in _SIGN_FLIPS}
 _SLOPE = "ln(tau) from the bottom (0) to the top (1), least squares"
 _VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     **{f"order_{key}": (_NETWORK, f"depth: {text}", "") for key, text in _ORDER.items()},
@@ -50,20 +73,24 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "tau_ms": (_LAYER, "timescale", "ms"),
     "status": (_LAYER, "what came of the estimate; empty where the network has no such layer", ""),
     "layer_name": (_LAYER, "population", ""),
-    "nearest_area": (_LAYER, "cortical area with the nearest mean log tau; empty without a timescale", ""),
+    "nearest_area": (
+        _LAYER,
+        f"area of the {STREAM} stream with the nearest mean tau; by absolute milliseconds, which depend on protocol, "
+        "and so only a pointer; empty without a timescale",
+        "",
+    ),
     "nearest_area_tau_ms": (_LAYER, "mean timescale of that area", "ms"),
     "nearest_area_ratio": (_LAYER, "timescale of the layer over that of the area", "1"),
     **{f"cortex_{key}": (_CORTEX, f"rank in the hierarchy: {text}", "") for key, text in _ORDER.items()},
     "cortex_n": (("cortex",), "observations or areas", ""),
     "cortex_slope": (("cortex",), f"rise over rank: {_SLOPE}", "1"),
-    "condition_networks": (_CONDITION, "networks (seeds) with a slope", ""),
-    "condition_rising": (_CONDITION, "networks whose slope is positive", ""),
+    "condition_networks": (_CONDITION, f"networks (seeds) with a timescale in {LAYERS_FOR_TEST} layers or more", ""),
+    "condition_rising": (_CONDITION, "networks with a positive slope", ""),
     "condition_slope": (_CONDITION, "mean slope", "1"),
-    "condition_p_value": (_CONDITION, "two-sided sign-flip p of the mean slope", ""),
-    "condition_p_is_exact": (_CONDITION, "whether all choices of signs were counted", ""),
-    "condition_p_standard_error": (_CONDITION, "standard error of a sampled p", ""),
-    "condition_smallest_possible_p": (_CONDITION, "p if all slopes had one sign", ""),
-    "condition_note": (_CONDITION, "what to keep in mind about the sign-flip p", ""),
+    **{f"condition_{key}": (_CONDITION, f"slopes: {text}", "") for key, text in _SIGN_FLIPS.items()},
+    "contrast_pairs": (_CONTRAST, "pairs of networks (seeds), one of each condition", ""),
+    "contrast_slope_difference": (_CONTRAST, "mean difference of slopes within pairs", "1"),
+    **{f"contrast_{key}": (_CONTRAST, f"differences of slopes: {text}", "") for key, text in _SIGN_FLIPS.items()},
 }
 
 
@@ -113,6 +140,30 @@ def _checked(label: str, timescales: xr.Dataset) -> tuple[NDArray[np.str_], NDAr
     return ordered["layer"].to_numpy().astype(str), np.where(usable, tau_ms, np.nan), status
 
 
+def _stream(sample: xr.Dataset) -> xr.Dataset:
+    """The part of a table, or of its means of areas, that lies in the stream."""
+    inside = sample["stream"].to_numpy() == STREAM
+    if not inside.any():
+        raise InputError("streams of the table", sorted(set(sample["stream"].to_numpy().tolist())), f"'{STREAM}'")
+    return sample.isel({str(sample["stream"].dims[0]): inside})
+
+
+def _few_layers(used: int) -> str:
+    """What too few layers with a timescale mean for the slope."""
+    if used < 2:
+        return "n too small: a slope needs 2 layers with a timescale"
+    if used < LAYERS_FOR_TEST:
+        return f"n too small: tests over networks leave out slopes of fewer than {LAYERS_FOR_TEST} layers"
+    return ""
+
+
+def _used(used: int, total: int, what: str) -> str:
+    """How many networks, or pairs of them, a test is made of."""
+    if used == total:
+        return ""
+    return f"{used} of {total} {what} used: the others fall short of {LAYERS_FOR_TEST} layers with a timescale"
+
+
 def _conditions(networks: list[str], conditions: Mapping[str, str] | None) -> list[str]:
     """Condition of every network; without any given, each network stands for itself."""
     if conditions is None:
@@ -120,6 +171,20 @@ def _conditions(networks: list[str], conditions: Mapping[str, str] | None) -> li
     if set(conditions) != set(networks):
         raise InputError("conditions", sorted(conditions), f"one for each network: {', '.join(networks)}")
     return [conditions[network] for network in networks]
+
+
+def _partners(members: Mapping[str, str], pairs: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Network by its pair label, for every condition."""
+    unknown = sorted(set(pairs) - set(members))
+    if unknown:
+        raise InputError("pairs", unknown, f"labels of networks: {', '.join(members)}")
+    partners: dict[str, dict[str, str]] = {condition: {} for condition in members.values()}
+    for network, label in pairs.items():
+        other = partners[members[network]].setdefault(label, network)
+        if other != network:
+            raise InputError("pairs", label, "one network of that label in a condition",
+                             f"'{other}' and '{network}' are both of condition '{members[network]}'")  # fmt: skip
+    return partners
 
 
 def _network_part(
@@ -147,8 +212,7 @@ def _network_part(
         orders.append(results)
         order_notes.append([_joined(missing, result.note) for result in results])
         slopes.append(_slope(_heights(depth[has], tau.size), tau[has]))
-        too_few = "n too small: a slope needs 2 layers with a timescale" if has.sum() < 2 else ""
-        slope_notes.append(_joined(missing, too_few))
+        slope_notes.append(_joined(missing, _few_layers(int(has.sum()))))
         layers.append(tau.size)
         used.append(int(has.sum()))
     return {
@@ -171,37 +235,61 @@ def _columns(prefix: str, results: list[list[RankCorrelation]]) -> dict[str, NDA
     return {f"{prefix}_{key}": np.array([[getattr(one, key) for one in row] for row in results]) for key in _ORDER}
 
 
-def _cortex_part(table: xr.Dataset, areas: xr.Dataset, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """Variables on cortex and statistic: single observations, and means of areas."""
-    results, slopes, numbers = [], [], []
-    for sample in (table, areas):
-        inside = sample["stream"].to_numpy() == STREAM
-        if not inside.any():
-            raise InputError("streams of the table", sorted(set(sample["stream"].to_numpy().tolist())), f"'{STREAM}'")
-        rank, tau_ms = sample["rank"].to_numpy()[inside], sample["tau_ms"].to_numpy()[inside]
+def _cortex_part(areas: xr.Dataset, observations: xr.Dataset, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Variables on cortex and statistic: means of areas, and single observations."""
+    results, notes, slopes, numbers = [], [], [], []
+    for sample, caution in ((areas, ""), (observations, _NOT_EXCHANGEABLE)):
+        rank, tau_ms = sample["rank"].to_numpy(), sample["tau_ms"].to_numpy()
         results.append(_order(rank, tau_ms, rng))
+        notes.append([_joined(caution, result.note) for result in results[-1]])
         slopes.append(_slope(_heights(rank, int(rank.max())), tau_ms))
         numbers.append(rank.size)
-    return {**_columns("cortex", results), "cortex_slope": np.array(slopes), "cortex_n": np.array(numbers)}
+    return {
+        **_columns("cortex", results),
+        "cortex_note": np.array(notes),
+        "cortex_slope": np.array(slopes),
+        "cortex_n": np.array(numbers),
+    }
+
+
+def _sign_flips(
+    samples: Sequence[list[float]], totals: Sequence[int], what: str, rng: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """Sign-flip tests of several samples, each the part that counts of so many networks or pairs."""
+    tests = [sign_flip_test(sample, rng=rng) for sample in samples]
+    notes = [_joined(_used(test.n, total, what), test.note) for test, total in zip(tests, totals, strict=True)]
+    return {
+        "n": np.array([test.n for test in tests], dtype=np.int64),
+        "positive": np.array([test.positive for test in tests], dtype=np.int64),
+        "mean": np.array([test.mean for test in tests], dtype=np.float64),
+        "p_value": np.array([test.p_value for test in tests], dtype=np.float64),
+        "p_is_exact": np.array([test.p_is_exact for test in tests], dtype=bool),
+        "p_standard_error": np.array([test.p_standard_error for test in tests], dtype=np.float64),
+        "smallest_possible_p": np.array([test.smallest_possible_p for test in tests], dtype=np.float64),
+        "note": np.array(notes, dtype=np.str_),
+    }
 
 
 def _condition_part(
-    conditions: list[str], members: list[str], slopes: NDArray[np.float64], rng: np.random.Generator
+    members: Mapping[str, str], slopes: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """Variables on condition: the slopes of its networks, pooled."""
-    columns: dict[str, list[Any]] = {name: [] for name, (dims, _, _) in _VARIABLES.items() if dims == _CONDITION}
-    for condition in conditions:
-        given = slopes[np.array(members) == condition]
-        known = given[np.isfinite(given)]
-        test = sign_flip_test(known, rng=rng)
-        left_out = (
-            f"{given.size - known.size} of {given.size} networks have no slope" if known.size < given.size else ""
-        )
-        values = (test.n, test.positive, test.mean, test.p_value, test.p_is_exact, test.p_standard_error,
-                  test.smallest_possible_p, _joined(left_out, test.note))  # fmt: skip
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    return {name: np.array(values) for name, values in columns.items()}
+    """Variables on condition: the slopes of its networks, pooled. `slopes` has those that count."""
+    inside = [[network for network in members if members[network] == c] for c in dict.fromkeys(members.values())]
+    samples = [[slopes[network] for network in networks if network in slopes] for networks in inside]
+    tests = _sign_flips(samples, [len(networks) for networks in inside], "networks", rng)
+    return {f"condition_{name}": tests[key] for name, key in _CONDITION_TEST.items()}
+
+
+def _contrast_part(
+    partners: Sequence[tuple[Mapping[str, str], Mapping[str, str]]],
+    slopes: Mapping[str, float],
+    rng: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """Variables on contrast: differences between the slopes of two conditions, pair by pair."""
+    pairs = [[(first[label], second[label]) for label in first if label in second] for first, second in partners]
+    samples = [[slopes[a] - slopes[b] for a, b in both if a in slopes and b in slopes] for both in pairs]
+    tests = _sign_flips(samples, [len(both) for both in pairs], "pairs", rng)
+    return {f"contrast_{name}": tests[key] for name, key in _CONTRAST_TEST.items()}
 
 
 def compare(
@@ -210,14 +298,17 @@ def compare(
     *,
     rng: np.random.Generator,
     conditions: Mapping[str, str] | None = None,
+    pairs: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Compare the timescales of networks with those of cortical areas.
 
     For each network: the rank correlation of depth with log tau over the layers that have a timescale, the slope of
     ln(tau) over relative depth (0 the first layer, 1 the last), and the cortical area nearest to each layer. For the
-    cortex: the same with the rank of an area in the visual-prefrontal stream, over single observations and over the
-    means of areas. For each condition: how many of its networks (seeds) rise, and a sign-flip test of their slopes,
-    since a network of few layers can never be significant by itself.
+    cortex: the same with the rank of an area in the visual-prefrontal stream, over the means of areas and over single
+    observations. For each condition: how many of its networks (seeds) rise, and a sign-flip test of their slopes,
+    since a network of few layers can never be significant by itself. For each contrast, two conditions whose networks
+    come in pairs: a sign-flip test of the difference of slopes within pairs. Slopes of fewer than 3 layers with a
+    timescale are left out of these tests.
 
     Parameters
     ----------
@@ -226,21 +317,25 @@ def compare(
     table : xarray.Dataset
         Of `cortexsnn.cortex.load`.
     rng : numpy.random.Generator
-        For permutations above n = 10.
+        For tests with too many permutations or signs to count them all.
     conditions : mapping of str to str, optional
         The condition of every network. By default each network is its own condition, of one.
+    pairs : mapping of str to str, optional
+        By the name of the network, what it shares with one network of each other condition, such as the seed.
+        Networks that are left out have no partner; without any pairs there is no contrast.
 
     Returns
     -------
     xarray.Dataset
-        On dimensions network, layer, statistic, cortex and condition. Each variable says in ``long_name`` what it is,
-        and notes say in words where n is too small or layers are missing.
+        On dimensions network, layer, statistic, cortex, condition and contrast (``"hierarchical - homogeneous"``).
+        Each variable says in ``long_name`` what it is, and notes say in words where n is too small or layers are
+        missing.
 
     Raises
     ------
     InputError
-        If there is no network, a dataset is not a result of `timescales.estimate`, conditions do not match the
-        networks, or the table has no visual-prefrontal stream.
+        If there is no network, a dataset is not a result of `timescales.estimate`, conditions or pairs do not match
+        the networks, or the table has no visual-prefrontal stream.
 
     Examples
     --------
@@ -251,7 +346,7 @@ def compare(
     ... )
     >>> result = compare(measured, tables.load("murray2014"), rng=np.random.default_rng(1))
     >>> result["nearest_area"].to_numpy()[0].tolist()
-    ['S1', 'LIP', 'LPFC', 'ACC']
+    ['MT', 'LIP', 'LPFC', 'ACC']
     >>> result["order_note"].sel(network="network", statistic="spearman").item()
     'n too small: with these 4 pairs the smallest possible two-sided p is 0.083'
     """
@@ -263,29 +358,40 @@ def compare(
             raise InputError("table", list(map(str, table.variables)),
                              f"a table of cortex.load, with {column} on dimension observation")  # fmt: skip
     networks = list(named)
-    members = _conditions(networks, conditions)
-    distinct = list(dict.fromkeys(members))
-    areas = area_means(table)
-    values = _network_part(named, areas, rng) | _cortex_part(table, areas, rng)
-    values |= _condition_part(distinct, members, values["slope"], rng)
+    members = dict(zip(networks, _conditions(networks, conditions), strict=True))
+    distinct = list(dict.fromkeys(members.values()))
+    partners = _partners(members, pairs or {})
+    contrasts = list(combinations(distinct, 2)) if pairs else []
+    observations, areas = _stream(table), _stream(area_means(table))
+    values = _network_part(named, areas, rng) | _cortex_part(areas, observations, rng)
+    slopes = {
+        network: slope
+        for network, slope, used in zip(networks, values["slope"].tolist(), values["layers_used"].tolist(), strict=True)
+        if used >= LAYERS_FOR_TEST
+    }
+    values |= _condition_part(members, slopes, rng)
+    values |= _contrast_part([(partners[first], partners[second]) for first, second in contrasts], slopes, rng)
     variables = {
         name: (dims, values[name], {"long_name": long_name} | ({"units": units} if units else {}))
         for name, (dims, long_name, units) in _VARIABLES.items()
     }
     coordinates = {
         "network": networks,
-        "network_condition": ("network", members, {"long_name": "condition of the network"}),
+        "network_condition": ("network", list(members.values()), {"long_name": "condition of the network"}),
         "layer": ("layer", np.arange(1, values["tau_ms"].shape[1] + 1), {"long_name": "depth, 1 is the first layer"}),
         "statistic": list(METHODS),
         "cortex": list(SAMPLES),
         "condition": distinct,
+        "contrast": np.array([f"{first} - {second}" for first, second in contrasts], dtype=np.str_),
     }
     attributes = {
         "schema": SCHEMA,
         "table": str(table.attrs.get("table", "")),
         "doi": str(table.attrs.get("doi", "")),
         "stream": STREAM,
-        "p_values": "two-sided; all permutations up to n = 10, all sign flips up to n = 16, sampled above",
+        "p_values": "two-sided, not corrected for the number of tests; all permutations where at most "
+        f"{LARGEST_EXACT_ARRANGEMENTS:,} look different and n is at most {LARGEST_EXACT_N} (always up to n = 10), "
+        f"all sign flips up to n = {LARGEST_EXACT_FLIPS}, sampled above",
         "slope": f"{_SLOPE}; exp(slope) is the factor from bottom to top",
     }
     return xr.Dataset(variables, coordinates, attributes)

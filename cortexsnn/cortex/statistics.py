@@ -17,7 +17,14 @@ from scipy.stats import rankdata
 
 from cortexsnn.errors import InputError
 
-__all__ = ["LARGEST_EXACT_ARRANGEMENTS", "LARGEST_EXACT_N", "RankCorrelation", "SignFlipTest", "rank_correlation", "sign_flip_test"]
+__all__ = [
+    "LARGEST_EXACT_ARRANGEMENTS",
+    "LARGEST_EXACT_N",
+    "RankCorrelation",
+    "SignFlipTest",
+    "rank_correlation",
+    "sign_flip_test",
+]
 
 Integers = NDArray[np.int64]
 

@@ -46,17 +46,34 @@ def load(name: str | Path, *, seed: int = 0, **options: Any) -> Dataset:
     raise InputError("data set", str(name), "'mts_xor' or a folder with spike files in the layout of SHD")
 
 
-def load_described(description: Mapping[str, Any]) -> Dataset:
-    """Load the data set that a network's metadata describe."""
+def load_described(description: Mapping[str, Any], folder: str | Path | None = None) -> Dataset:
+    """Load the data set that a network's metadata describe.
+
+    Parameters
+    ----------
+    description : mapping
+        ``network.metadata["dataset"]``.
+    folder : path-like, optional
+        Where the files are now, if they are not where they were.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If the description is of no known data set.
+    """
     options = {key: value for key, value in description.items() if key not in {"name", "folder", "dropped_spikes"}}
     try:
         if description.get("name") == "mts_xor":
             return mts_xor.load(**options)
         if description.get("name") == "heidelberg":
-            return heidelberg.load(description["folder"], **options)
+            return heidelberg.load(folder or description["folder"], **options)
     except (TypeError, KeyError) as error:
         raise InputError(
             "description of the data set", dict(description), "the options of its loader", str(error)
         ) from None
     raise InputError("data set in the network's metadata", description.get("name"), "'mts_xor' or 'heidelberg'",
-                     "name the data set with --data")  # fmt: skip
+                     "networks from elsewhere are simulated from Python: cortexsnn.brian.simulate")  # fmt: skip

@@ -108,13 +108,16 @@ def mean_counts(split: Split) -> NDArray[np.float64]:
     return total / steps
 
 
-def spontaneous(mean: NDArray[np.float64], trials: int, steps: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Poisson input without any structure in time, for activity that no task drives.
+def spontaneous(split: Split, trials: int, steps: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Input at the mean rate of each channel of a split, without any structure in time.
+
+    Every step of every channel is drawn on its own: Bernoulli where the split never has two spikes in a step, else
+    Poisson.
 
     Parameters
     ----------
-    mean : array, shape (channel,)
-        Expected spikes per step of each channel.
+    split : Split
+        Its rates are taken from the start of each trial to its last spike (`mean_counts`).
     trials, steps : int
     rng : numpy.random.Generator
 
@@ -122,12 +125,20 @@ def spontaneous(mean: NDArray[np.float64], trials: int, steps: int, rng: np.rand
     -------
     numpy.ndarray of uint8, shape (trial, time, channel)
 
+    Raises
+    ------
+    InputError
+        If there is not at least one trial of one step, or the split has no spikes.
+
     Examples
     --------
-    >>> spontaneous(np.array([0.1, 0.5]), 2, 100, np.random.default_rng(0)).shape
+    >>> split = Split(np.ones((1, 4, 2), dtype=np.uint8), np.array([0]))
+    >>> spontaneous(split, 2, 100, np.random.default_rng(0)).shape
     (2, 100, 2)
     """
     if trials < 1 or steps < 1:
         raise InputError("trials and steps", (trials, steps), "at least one of each")
-    counts = rng.poisson(mean, size=(trials, steps, len(mean)))
-    return np.minimum(counts, 255).astype(np.uint8)
+    mean, shape = mean_counts(split), (trials, steps, split.counts.shape[2])
+    if split.counts.max() <= 1:
+        return (rng.random(shape) < mean).astype(np.uint8)
+    return np.minimum(rng.poisson(mean, shape), 255).astype(np.uint8)

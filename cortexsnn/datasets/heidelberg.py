@@ -190,7 +190,7 @@ def load(
         parts["test"],
         description={
             "name": "heidelberg",
-            "folder": str(folder),
+            "folder": str(folder.resolve()),
             "seed": seed,
             "validation_fraction": validation_fraction,
             "dropped_spikes": dropped,

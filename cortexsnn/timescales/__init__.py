@@ -8,18 +8,10 @@ from cortexsnn.timescales.autocorrelation import (
 )
 from cortexsnn.timescales.counts import bin_counts
 from cortexsnn.timescales.estimate import estimate, estimate_counts, load, save
-from cortexsnn.timescales.exponential import (
-    LONGEST_TAU_IN_WINDOWS,
-    SHORTEST_TAU_IN_BINS,
-    ExponentialFit,
-    Status,
-    fit_exponential,
-)
+from cortexsnn.timescales.exponential import ExponentialFit, Status, fit_exponential
 from cortexsnn.timescales.processes import ornstein_uhlenbeck, ou_poisson_counts, white_poisson_counts
 
 __all__ = [
-    "LONGEST_TAU_IN_WINDOWS",
-    "SHORTEST_TAU_IN_BINS",
     "ExponentialFit",
     "Status",
     "TrialAutocorrelation",

@@ -18,12 +18,15 @@ MINIMUM_BINS = 3
 _TOLERANCE_IN_STEPS = 1e-6
 
 
-def _whole_steps(field: str, duration_ms: float, dt_ms: float) -> int:
-    """Turn a duration into time steps, or refuse one that ends between two of them."""
+def _whole_steps(field: str, duration_ms: float, dt_ms: float, fewest: int) -> int:
+    """Turn a duration into time steps, or refuse one that ends between two of them and name its neighbours."""
     steps = round(duration_ms / dt_ms)
     if abs(duration_ms / dt_ms - steps) > _TOLERANCE_IN_STEPS * max(1, steps):
-        raise InputError(field, duration_ms, f"a whole multiple of the time step of {dt_ms:g} ms",
-                         f"{max(1, steps) * dt_ms:g} would do")  # fmt: skip
+        below = max(fewest, math.floor(duration_ms / dt_ms))
+        raise InputError(field, duration_ms, f"a whole multiple of the time step of {dt_ms:.12g} ms",
+                         f"{below * dt_ms:.12g} or {(below + 1) * dt_ms:.12g} would do")  # fmt: skip
+    if steps < fewest:
+        raise InputError(field, duration_ms, f"at least {fewest} time step of {dt_ms:.12g} ms")
     return steps
 
 
@@ -76,10 +79,8 @@ def bin_counts(recording: xr.DataTree, population: str, bin_ms: float, start_ms:
         raise InputError("bin_ms", bin_ms, "a positive number of milliseconds")
     if not (math.isfinite(start_ms) and start_ms >= 0):
         raise InputError("start_ms", start_ms, "milliseconds from the start of the trial, at least 0")
-    width = _whole_steps("bin_ms", bin_ms, dt_ms)
-    if width < 1:
-        raise InputError("bin_ms", bin_ms, f"at least one time step of {dt_ms:g} ms")
-    start = _whole_steps("start_ms", start_ms, dt_ms)
+    width = _whole_steps("bin_ms", bin_ms, dt_ms, fewest=1)
+    start = _whole_steps("start_ms", start_ms, dt_ms, fewest=0)
     bins = (int(durations.min()) - start) // width
     if bins < MINIMUM_BINS:
         raise InputError("bin_ms", bin_ms,

@@ -29,14 +29,20 @@ MINIMUM_TRIALS = 11
 MINIMUM_BINS = 6
 NOISE_LEVEL = 0.01
 _SHUFFLES = 999
+# What a recording may say about its trials.
+_KEPT_IF_THERE = ("input", "burn_in_ms")
 
 _VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "autocorrelation": (("layer", "lag"), "mean correlation across trials of counts so far apart", "1"),
     "fitted": (("layer", "lag"), "A * (exp(-lag/tau) + B) at the fitted lags", "1"),
     "tau_ms": (("layer",), "timescale; NaN unless the status is ok or too_short", "ms"),
-    "tau_low_ms": (("layer",), "lower end of the interval of tau", "ms"),
-    "tau_high_ms": (("layer",), "upper end of the interval of tau", "ms"),
-    "replicates_fitted": (("layer",), "bootstrap replicates that fall at all and make up the interval", "1"),
+    "tau_low_ms": (("layer",), "lower end of the interval of tau; 0 if there is no lower bound", "ms"),
+    "tau_high_ms": (("layer",), "upper end of the interval of tau; infinite if there is no upper bound", "ms"),
+    "replicates_fitted": (
+        ("layer",),
+        "bootstrap replicates that fall at all; in the interval the others count as 0 below and as infinity above",
+        "1",
+    ),
     "amplitude": (("layer",), "A of the fit", "1"),
     "offset": (("layer",), "B of the fit", "1"),
     "noise_p_value": (("layer",), "share of random orders of the bins with at least this much decay", "1"),
@@ -119,6 +125,20 @@ def _noise_p_value(fits: ExponentialFit) -> float:
     return float((fits.explained >= fits.explained[0] * (1 - 1e-9)).mean())
 
 
+def _interval(replicates: ExponentialFit, confidence: float) -> tuple[float, float]:
+    """Ends of the central interval of tau, each a replicate; 0 and infinity where there is no bound."""
+    status, tau_ms = replicates.status, replicates.tau_ms
+    if tau_ms.size == 0:
+        return np.nan, np.nan
+    anything, at_bound = (status == found.value for found in (Status.NO_DECAY, Status.AT_BOUND))
+    # Only the lower bound of the search is shorter than a bin.
+    short = tau_ms < replicates.bin_ms
+    low = np.where(anything | (at_bound & short), 0.0, tau_ms)
+    high = np.where(anything | (at_bound & ~short), np.inf, tau_ms)
+    outside = int((1 - confidence) / 2 * (tau_ms.size - 1))
+    return float(np.sort(low)[outside]), float(np.sort(high)[-1 - outside])
+
+
 def _empty(lags: int) -> dict[str, Any]:
     """A row of the result without an estimate."""
     row: dict[str, Any] = {
@@ -164,14 +184,14 @@ def _row(
     }
     if not status.usable:
         return finish(status)
-    replicates = fit_curves(bootstrap_curves(active[:, :, measured.valid], lags, drawn)).tau_ms
-    replicates = replicates[np.isfinite(replicates)]
-    low, high = np.nan, np.nan
-    if replicates.size:
-        tail = (1 - protocol.confidence) / 2
-        low, high = np.quantile(replicates, [tail, 1 - tail])
+    replicates = fit_curves(bootstrap_curves(active[:, :, measured.valid], lags, drawn))
+    low, high = _interval(replicates, protocol.confidence)
     return finish(
-        status, tau_ms=fit.tau_ms[0], tau_low_ms=low, tau_high_ms=high, replicates_fitted=int(replicates.size)
+        status,
+        tau_ms=fit.tau_ms[0],
+        tau_low_ms=low,
+        tau_high_ms=high,
+        replicates_fitted=int((replicates.status != Status.NO_DECAY.value).sum()),
     )
 
 
@@ -279,12 +299,17 @@ def estimate(
 
     The interval says how far tau would move with other trials of the same neurons: all neurons of a model's layer
     are observed, so only the trials are a sample. Each replicate draws trials with replacement, the same for every
-    layer and neuron, and chooses its first fitted lag anew; the interval holds the central percentiles. Drawing a
-    trial twice does not inflate a correlation across trials, since bins are paired only within a trial: the bias
-    of a replicate is of order 1/trials. But a replicate carries the noise of its draw on top of the data's own,
+    layer and neuron, and chooses its first fitted lag anew; the interval holds the central percentiles, each end one
+    of the replicates. A replicate that does not decay could have any tau: it counts as 0 for the lower end and as
+    infinite for the upper end. One that runs to the lower or upper bound of the search counts as 0 or infinite for
+    the end on that side. So an end of 0 or infinity means that the trials set no bound there.
+
+    Drawing a trial twice does not inflate a correlation across trials, since bins are paired only within a trial: the
+    bias of a replicate is of order 1/trials. But a replicate carries the noise of its draw on top of the data's own,
     so its largest drop may fall on a later lag, and intervals of weak autocorrelations are wide rather than narrow.
-    Nominal intervals of 95 % held the truth in 91 to 95 % of simulated recordings (tau of 50 to 200 ms, 200 trials
-    of 1 s); those that miss a long tau lie below it.
+    Nominal intervals of 95 % held the truth in 94 to 97 % of simulated recordings (tau of 50, 100 and 200 ms with 40
+    neurons, 100 ms with 10; 150 recordings each of 200 trials of 1 s). With 5 neurons and 50 trials, 76 of 100
+    recordings had a timescale, and 92 % of these intervals held the truth, most of them open at an end.
 
     Parameters
     ----------
@@ -311,13 +336,14 @@ def estimate(
     -------
     xarray.Dataset
         On ``layer`` (with ``depth``) and ``lag`` (with ``lag_ms``): autocorrelation, fitted, tau_ms, tau_low_ms,
-        tau_high_ms, amplitude, offset, status, reason and more; the protocol is in the attributes.
+        tau_high_ms, amplitude, offset, status, reason and more. The attributes hold the protocol, the source and the
+        network (fingerprint) of the recording, and its input and burn_in_ms if it says them.
 
     Raises
     ------
     InputError
-        If the recording has no spiking layer or is empty, fewer than 6 bins fit a trial, or a number is out of
-        its range.
+        If the recording has no spiking layer or is empty, fewer than 6 bins fit a trial, a number is out of its
+        range, or `bin_ms` or `start_ms` is no whole number of time steps: the hint names the nearest ones that are.
 
     Examples
     --------
@@ -349,6 +375,7 @@ def estimate(
         rows[name] = _row(counts, drawn, protocol, rng)
     attributes = protocol.attributes(trials, bins, str(recording.attrs.get("source", "")))
     attributes["network"] = str(recording.attrs.get("network", ""))
+    attributes |= {key: recording.attrs[key] for key in _KEPT_IF_THERE if key in recording.attrs}
     return _dataset(rows, protocol.lags(bins), float(bin_ms), attributes)
 
 

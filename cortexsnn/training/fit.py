@@ -26,6 +26,7 @@ from cortexsnn.training.model import Architecture, SpikingNetwork
 __all__ = ["Fit", "Protocol", "fit"]
 
 _INITIAL_WEIGHTS, _EPOCH = 0, 1  # streams of random numbers
+_MAY_DIFFER = {"folder"}  # of a run that goes on: the data may have moved
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ class Protocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "decay_every"):
+        for name in ("epochs", "batch_size", "first_decay_epoch", "decay_every"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(name, value, "a whole number of at least 1")
         if not isinstance(self.seed, int) or self.seed < 0:
             raise InputError("seed", self.seed, "a whole number of at least 0")
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InputError("learning_rate", self.learning_rate, "a positive number")
+        for name in ("learning_rate", "learning_rate_factor"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(name, value, "a positive number")
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -183,7 +186,7 @@ def _resumed(path: Path, description: dict[str, Any]) -> Checkpoint | None:
     found = checkpoints.load(path)
     for key, expected in json.loads(json.dumps(description)).items():
         given = found.description.get(key)
-        for name in expected:
+        for name in sorted(expected.keys() - _MAY_DIFFER):
             there = given.get(name) if isinstance(given, dict) else None
             if there != expected[name]:
                 raise InputError(f"{name} ({key}) of the run in {path.parent}", there, f"{expected[name]!r}, as now",
@@ -273,6 +276,7 @@ def fit(
         history = found.history
         _restore(model, optimiser, found, folder / "checkpoint.safetensors")
         best_state = found.part("best.")
+        write_text(folder / "metrics.jsonl", _metrics(history))
 
     bar = tqdm(initial=len(history), total=protocol.epochs, desc="training", unit="epoch", disable=not progress)
     with bar:

@@ -58,9 +58,10 @@ class Architecture:
             raise InputError("hidden", self.hidden, "at least one hidden layer of at least one neuron")
         if len(self.tau_s) != len(self.hidden):
             raise InputError("tau_s", self.tau_s, f"{len(self.hidden)} values, one for each hidden layer")
-        for name, value in (("tau_s", min(self.tau_s)), ("readout_tau_s", self.readout_tau_s), ("dt_s", self.dt_s)):
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(name, value, "positive seconds")
+        for name in ("tau_s", "readout_tau_s", "dt_s"):
+            values = np.asarray(getattr(self, name))
+            if not np.all(np.isfinite(values) & (values > 0)):
+                raise InputError(name, getattr(self, name), "positive seconds")
         if not 0 <= self.dropout < 1:
             raise InputError("dropout", self.dropout, "a probability from 0 to below 1")
         if not self.surrogate_width > 0:

@@ -24,7 +24,7 @@ ALLOWED = {
     "cortex": {"timescales"},
     "plotting": {"network", "recording", "timescales", "cortex"},
     "runs": {"network", "recording", "timescales"},
-    "summary": {"runs", "timescales"},
+    "summary": {"runs"},
     "figures": {"runs", "plotting", "cortex"},
     "report": {"runs", "summary", "figures", "cortex"},
     "terminal": set(),

@@ -34,6 +34,13 @@ def test_every_verb_of_the_readme_exists():
 
     shell = "".join(re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL))
     commands = re.findall(r"^cortexsnn (.*)$", shell, flags=re.MULTILINE)
-    assert {command.split()[0] for command in commands} == {"train", "simulate", "timescales", "compare", "report"}
+    assert {command.split()[0] for command in commands} == {
+        "train",
+        "agree",
+        "simulate",
+        "timescales",
+        "compare",
+        "report",
+    }
     for command in commands:
         _parser().parse_args(command.split())

@@ -49,7 +49,7 @@ def line(tmp_path_factory):
         assert main([str(a) for a in arguments]) == 0
 
     verb("train", "--out", run, "--width=8", "--epochs=2", "--tau-ms=60", "--span-ms=80", "--quiet")
-    verb("simulate", network, "--out", run / "test.nc", "--trials=64", "--check", run / "agreement.nc", "--quiet")
+    verb("agree", network, "--out", run / "agreement.nc", "--recording", run / "test.nc", "--trials=64", "--quiet")
     verb("simulate", network, "--input=spontaneous", "--trials=60", "--out", run / "spontaneous.nc", "--quiet")
     verb("timescales", run / "spontaneous.nc", "--out", run / "timescales.nc", "--quiet")
     verb("compare", run / "timescales.nc", "--out", root / "comparison.nc")
@@ -75,7 +75,7 @@ def test_recordings_tell_what_their_input_was(line):
     assert test["label"].shape == (64, 100)
     assert spontaneous.attrs["input"] == "spontaneous"
     # Slowest layer 100 ms: burn-in 200 ms, window 500 ms.
-    assert spontaneous.attrs["burn_in_ms"] == 200
+    assert spontaneous.attrs["burn_in_ms"] == pytest.approx(200)
     assert float(spontaneous["trial_duration_s"][0]) == pytest.approx(0.7)
     assert test.attrs["network"] == Network.load(run / "network.safetensors").fingerprint()
 
@@ -106,7 +106,7 @@ def test_report_refuses_files_of_another_network(line, tmp_path, capsys):
         run / "network.safetensors"
     )
     assert main(["report", str(tmp_path / "copy"), "--out", str(tmp_path / "report.html")]) == 2
-    assert "simulate again after training" in capsys.readouterr().err
+    assert "make it again with" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
 
 

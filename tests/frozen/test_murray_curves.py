@@ -63,4 +63,4 @@ def test_order_of_the_cortex(method, coefficient):
     assert result.n == 14
     assert result.coefficient == pytest.approx(coefficient, abs=5e-4)
     assert result.p_value < 0.001
-    assert not result.p_is_exact
+    assert result.p_is_exact

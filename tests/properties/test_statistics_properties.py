@@ -1,6 +1,7 @@
 """Exact p-values against brute force, for any small data with or without ties."""
 
 from itertools import permutations, product
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -44,6 +45,27 @@ def test_exact_p_is_the_share_of_all_permutations(method, xy):
     assert result.p_value == pytest.approx(np.mean(np.abs(everything) >= abs(observed) - 1e-9))
     largest = np.abs(everything).max()
     assert result.smallest_possible_p == pytest.approx(np.mean(np.abs(everything) >= largest - 1e-9))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(pairs())
+@settings(max_examples=40, deadline=None)
+def test_chunks_do_not_matter(method, xy):
+    # Protects the enumeration above n = 10, which comes in many chunks: none is lost, none is counted twice.
+    whole = correlate(*xy, method)
+    with patch("cortexsnn.cortex.statistics._ARRANGED_AT_ONCE", 3):
+        assert correlate(*xy, method) == whole
+
+
+@given(st.lists(st.integers(0, 2), min_size=7, max_size=7), st.permutations(range(7)))
+@settings(max_examples=10, deadline=None)
+def test_few_arrangements_stand_for_all_permutations(x, y):
+    # Protects counting only what looks different: 7! permutations of the variable without ties give the same p.
+    assume(len(set(x)) > 1)
+    orders = np.array(list(permutations(y)))
+    covariance = orders @ scipy.stats.rankdata(x) - 21 * np.mean(scipy.stats.rankdata(x))
+    observed = abs(np.dot(y, scipy.stats.rankdata(x)) - 21 * np.mean(scipy.stats.rankdata(x)))
+    assert correlate(x, y, "spearman").p_value == pytest.approx(np.mean(np.abs(covariance) >= observed - 1e-9))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -127,25 +127,48 @@ def test_unknown_table_lists_the_known(tmp_path, capsys):
 
 
 def test_report_names_the_verb_that_makes_a_missing_file(tmp_path, network_file, capsys):
+    _refused(capsys, ["report", tmp_path, "--out", tmp_path / "report.html"], "comparison.nc")
     run = tmp_path / "runs" / "mine-seed0"
     run.mkdir(parents=True)
+    counts = np.random.default_rng(0).poisson(0.2, (20, 100, 3)).astype(np.uint8)
+    recording.save(_recording(counts), run / "spontaneous.nc")
     network_file.rename(run / "network.safetensors")
+    assert main(["timescales", str(run / "spontaneous.nc"), "--out", str(run / "timescales.nc"), "--quiet"]) == 0
+    assert main(["compare", str(run / "timescales.nc"), "--out", str(tmp_path / "comparison.nc")]) == 0
+    capsys.readouterr()
     _refused(capsys, ["report", tmp_path, "--out", tmp_path / "report.html"], "metrics.jsonl", "cortexsnn train")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_verbs_work_alone_on_the_files_of_another(tmp_path, network_file):
     recorded = tmp_path / "run" / "spontaneous.nc"
     taus = tmp_path / "run" / "timescales.nc"
     simulate = ["simulate", network_file, "--input", "spontaneous", "--trials", 20, "--device", "numpy", "--quiet"]
-    assert main([str(a) for a in [*simulate, "--out", recorded]]) == 0
+    assert main([str(a) for a in [*simulate, "--seed", 5, "--out", recorded]]) == 0
     loaded = recording.load(recorded)
-    # Window of 5 tau after a burn-in of 2 tau, in whole tenths of a second.
-    assert loaded.attrs["burn_in_ms"] == 100
-    assert float(loaded["trial_duration_s"][0]) == pytest.approx(0.3)
+    # A burn-in of 2 tau and a window of 5 tau, with tau = 30 ms.
+    assert loaded.attrs["burn_in_ms"] == pytest.approx(60)
+    assert loaded.attrs["input_seed"] == 5
+    assert float(loaded["trial_duration_s"][0]) == pytest.approx(0.21)
     assert main(["timescales", str(recorded), "--out", str(taus), "--bin-ms", "10", "--quiet"]) == 0
     measured = timescales.load(taus)
-    assert measured.attrs["start_ms"] == 100
-    assert measured.attrs["window_ms"] == 200
+    assert measured.attrs["start_ms"] == pytest.approx(60)
+    assert measured.attrs["window_ms"] == pytest.approx(150)
+
+
+@pytest.mark.parametrize(("dt_s", "expected"), [(0.01, 50.0), (0.014, 56.0), (0.001, 50.0), (0.2, 200.0)])
+def test_bins_are_the_whole_steps_nearest_to_50_ms(dt_s, expected):
+    """Speech is trained in steps of 14 ms, which do not divide the 50 ms of the cortical data."""
+    from cortexsnn.pipeline import measuring_protocol
+
+    made = make_recording([], dt_s=dt_s, trials=1, steps=10, source="test")
+    assert measuring_protocol(made) == pytest.approx((expected, 0.0))
+    assert measuring_protocol(made, 20.0, 5.0) == (20.0, 5.0)
+
+
+def test_a_demo_folder_of_other_data_is_not_taken_for_its_own(tmp_path, capsys):
+    (tmp_path / "settings.json").write_text('{"data": "/somewhere/else"}')
+    _refused(capsys, ["demo", "--out", tmp_path], str(tmp_path), "--out")
 
 
 @pytest.mark.torch

@@ -97,6 +97,16 @@ def test_largest_exact_n_agrees_with_sampling(method):
     assert exact.p_value == pytest.approx(sampled, abs=4 * math.sqrt(exact.p_value / 20_000))
 
 
+def test_ties_make_p_exact_above_ten():
+    # Protects counting permutations that look different, in chunks: 12! / (6! 6!) and 30! / (28! 2!) of them.
+    half = cortex.rank_correlation([0] * 6 + [1] * 6, range(12), rng=rng())
+    assert half.p_is_exact
+    assert half.p_value == half.smallest_possible_p == 2 / math.comb(12, 6)
+    rare = cortex.rank_correlation(range(30), [0] * 28 + [1] * 2, "kendall", rng=rng())
+    assert rare.p_value == 2 / math.comb(30, 2)
+    assert not cortex.rank_correlation(range(31), [0] * 29 + [1] * 2, permutations=99, rng=rng()).p_is_exact
+
+
 def test_sampled_p_has_an_error_and_is_reproducible():
     x, y = np.arange(12), rng().permutation(12)
     first, again = (cortex.rank_correlation(x, y, permutations=999, rng=rng()) for _ in range(2))
@@ -166,21 +176,23 @@ def test_compare_one_network(table):
     assert one["order_note"].sel(statistic="kendall").item().startswith("n too small")
     # Three doublings from the bottom to the top.
     assert one["slope"].item() == pytest.approx(3 * math.log(2))
-    assert one["nearest_area"].to_numpy().tolist() == ["S1", "LIP", "ACC", "ACC"]
+    assert one["nearest_area"].to_numpy().tolist() == ["MT", "LIP", "ACC", "ACC"]
     assert one["nearest_area_ratio"].to_numpy()[1] == pytest.approx(120 / 114.5)
     assert result.attrs["doi"] == "10.1038/nn.3862"
 
 
 def test_compare_finds_the_cortex_in_order(table):
     result = cortex.compare(network(60.0, 120.0, 240.0), table, rng=rng())
-    assert result["cortex_n"].to_numpy().tolist() == [14, 5]
-    assert result["cortex_coefficient"].sel(cortex="observations").to_numpy() == pytest.approx(
-        [0.8443, 0.7446], abs=1e-4
-    )
-    assert result["cortex_coefficient"].sel(cortex="area means", statistic="spearman").item() == pytest.approx(
-        0.9747, abs=1e-4
-    )
-    assert result["cortex_p_is_exact"].sel(statistic="spearman").to_numpy().tolist() == [False, True]
+    assert result["cortex"].to_numpy().tolist() == ["area means", "observations"]
+    assert result["cortex_n"].to_numpy().tolist() == [5, 14]
+    assert result["cortex_p_is_exact"].all()
+    means, observations = (result.sel(cortex=sample) for sample in ("area means", "observations"))
+    assert observations["cortex_coefficient"].to_numpy() == pytest.approx([0.8443, 0.7446], abs=1e-4)
+    # Counted in another way too, choosing the observations of each rank: 430 and 316 of 14! / (2! 2! 5! 5!).
+    assert observations["cortex_p_value"].to_numpy().tolist() == [430 / 1_513_512, 316 / 1_513_512]
+    assert means["cortex_coefficient"].sel(statistic="spearman").item() == pytest.approx(0.9747, abs=1e-4)
+    assert all("not exchangeable" in note for note in observations["cortex_note"].to_numpy().tolist())
+    assert not any("exchangeable" in note for note in means["cortex_note"].to_numpy().tolist())
     # exp(slope): ACC and OFC are three to four times as slow as MT.
     assert np.all((np.exp(result["cortex_slope"]) > 3) & (np.exp(result["cortex_slope"]) < 4))
 
@@ -196,8 +208,10 @@ def test_layers_without_a_timescale_are_counted_not_hidden(table):
         "only 2 of 4 layers have a timescale; n too small: 2 of the 3 pairs needed"
     )
     assert one["slope"].item() == pytest.approx(math.log(4) / (2 / 3))
-    assert one["slope_note"].item() == "only 2 of 4 layers have a timescale"
-    assert one["nearest_area"].to_numpy().tolist() == ["S1", "", "ACC", ""]
+    assert one["slope_note"].item() == (
+        "only 2 of 4 layers have a timescale; n too small: tests over networks leave out slopes of fewer than 3 layers"
+    )
+    assert one["nearest_area"].to_numpy().tolist() == ["MT", "", "ACC", ""]
 
 
 def test_networks_of_different_depth_and_none_usable(table):
@@ -206,7 +220,7 @@ def test_networks_of_different_depth_and_none_usable(table):
     assert result["status"].sel(network="silent").to_numpy().tolist() == ["too_few_spikes", "too_few_spikes", ""]
     assert "a slope needs 2 layers" in result["slope_note"].sel(network="silent").item()
     assert result["condition_networks"].to_numpy().tolist() == [1, 0]
-    assert result["condition_note"].to_numpy().tolist()[1].startswith("1 of 1 networks have no slope")
+    assert result["condition_note"].to_numpy().tolist()[1].startswith("0 of 1 networks used")
 
 
 def test_seeds_are_pooled_by_condition(table):
@@ -222,8 +236,79 @@ def test_seeds_are_pooled_by_condition(table):
     assert "n too small: with these 3 values" in result["condition_note"].sel(condition="flat").item()
 
 
-def test_comparison_survives_a_file(table, tmp_path):
-    result = cortex.compare({"a": network(60.0, 120.0), "b": network(60.0, 120.0, 240.0)}, table, rng=rng())
+def test_two_layers_are_no_slope_for_a_test(table):
+    # Protects the count of rising networks: two layers rise or fall by chance.
+    short = network(60.0, math.nan, 240.0, status=["ok", "no_decay", "ok"])
+    named = {"a": network(60.0, 120.0, 240.0), "b": network(240.0, 120.0, 60.0), "c": short}
+    result = cortex.compare(named, table, rng=rng(), conditions=dict.fromkeys(named, "all")).isel(condition=0)
+    assert result["slope"].sel(network="c").item() > 0
+    assert (result["condition_networks"].item(), result["condition_rising"].item()) == (2, 1)
+    assert result["condition_slope"].item() == pytest.approx(0.0)
+    assert result["condition_note"].item().startswith("2 of 3 networks used: the others fall short of 3 layers")
+    assert result["condition_rising"].attrs["long_name"] == "networks with a positive slope"
+
+
+def test_nearest_area_is_one_of_the_stream(table):
+    result = cortex.compare(network(65.0, 149.0), table, rng=rng())
+    assert result["nearest_area"].to_numpy().tolist() == [["MT", "LPFC"]]
+    assert "only a pointer" in result["nearest_area"].attrs["long_name"]
+
+
+def paired(factors):
+    """Networks whose seed makes them slow or fast at the top; condition 'steep' is steeper at every seed."""
+    named = {f"steep-seed{k}": network(50.0, 100.0 * f, 200.0 * f**2) for k, f in enumerate(factors)}
+    named |= {f"flat-seed{k}": network(50.0, 70.0 * f, 98.0 * f**2) for k, f in enumerate(factors)}
+    return named, {n: n.split("-seed")[0] for n in named}, {n: n.split("-seed")[1] for n in named}
+
+
+def test_conditions_are_compared_seed_by_seed(table):
+    # Protects pairing: seeds differ by far more than conditions, and within a seed the difference is always the same.
+    named, conditions, pairs = paired([0.2, 0.5, 0.8, 1.2, 1.8, 3.0])
+    result = cortex.compare(named, table, rng=rng(), conditions=conditions, pairs=pairs)
+    assert result["contrast"].to_numpy().tolist() == ["steep - flat"]
+    one = result.sel(contrast="steep - flat")
+    assert one["contrast_pairs"].item() == 6
+    assert one["contrast_slope_difference"].item() == pytest.approx(math.log(200 / 98))
+    assert one["contrast_p_value"].item() == one["contrast_smallest_possible_p"].item() == 2 / 64
+    assert (one["contrast_p_is_exact"].item(), one["contrast_note"].item()) == (True, "")
+    assert result["condition_p_value"].sel(condition="flat").item() > 0.05
+
+
+def test_pairs_without_a_slope_or_a_partner_are_left_out(table):
+    named, conditions, pairs = paired([1.0, 1.1, 1.2])
+    named["flat-seed1"] = network(50.0, math.nan, 90.0, status=["ok", "no_decay", "ok"])
+    named["third"], conditions["third"] = network(50.0, 60.0, 70.0), "third"
+    del pairs["steep-seed2"]
+    result = cortex.compare(named, table, rng=rng(), conditions=conditions, pairs=pairs)
+    assert result["contrast"].to_numpy().tolist() == ["steep - flat", "steep - third", "flat - third"]
+    assert result["contrast_pairs"].to_numpy().tolist() == [1, 0, 0]
+    notes = result["contrast_note"].to_numpy().tolist()
+    assert notes[0].startswith("1 of 2 pairs used: the others fall short of 3 layers with a timescale; n too small")
+    assert notes[1] == "n too small: no value at all"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ({"steep-seed9": "9"}, r"pairs is \['steep-seed9'\]; expected labels of networks: steep-seed0, "),
+        (
+            {"flat-seed0": "0", "flat-seed1": "0"},
+            r"pairs is '0'; expected one network of that label in a condition.*'flat-seed0' and 'flat-seed1'",
+        ),
+    ],
+)
+def test_pairs_that_do_not_pair_are_refused(table, pairs, message):
+    named, conditions, _ = paired([1.0, 1.1])
+    with pytest.raises(InputError, match=message):
+        cortex.compare(named, table, rng=rng(), conditions=conditions, pairs=pairs)
+
+
+@pytest.mark.parametrize(("pairs", "contrasts"), [(None, 0), ({"a": "1", "b": "1"}, 1)])
+def test_comparison_survives_a_file(table, tmp_path, pairs, contrasts):
+    # Without pairs the dimension of contrasts is empty, on disk too.
+    named = {"a": network(60.0, 120.0), "b": network(60.0, 120.0, 240.0)}
+    result = cortex.compare(named, table, rng=rng(), pairs=pairs)
+    assert result.sizes["contrast"] == contrasts
     cortex.save_comparison(result, tmp_path / "comparison.nc")
     back = cortex.load_comparison(tmp_path / "comparison.nc")
     xr.testing.assert_identical(back, result)

@@ -140,17 +140,25 @@ def test_mean_counts_stop_at_the_last_spike():
         datasets.mean_counts(datasets.Split(counts[2:], np.zeros(1)))
 
 
-def test_spontaneous_input_is_poisson():
-    mean = np.array([0.0, 0.5, 2.0])
-    counts = datasets.spontaneous(mean, 40, 500, np.random.default_rng(1))
-    observed = counts.reshape(-1, 3)
-    assert observed[:, 0].sum() == 0
+@pytest.mark.parametrize("most", [1, 4])
+def test_spontaneous_input_has_the_rates_of_the_data(most):
+    # Bernoulli where the data have at most one spike a step, as multi-time-scale XOR; else Poisson, as speech.
+    rng = np.random.default_rng(1)
+    counts = np.minimum(rng.poisson([0.0, 0.3, 0.9], (50, 60, 3)), most).astype(np.uint8)
+    counts[:, -1, 1] = 1  # every trial lasts to its end
+    split = datasets.Split(counts, np.zeros(50, dtype=int))
+    mean = datasets.mean_counts(split)
+    assert mean == pytest.approx(counts.mean(axis=(0, 1)))
+    drawn = datasets.spontaneous(split, 40, 500, np.random.default_rng(2)).reshape(-1, 3)
+    assert drawn[:, 0].sum() == 0
     for channel in (1, 2):
-        assert observed[:, channel].mean() == pytest.approx(mean[channel], rel=0.05)
-        assert observed[:, channel].var() == pytest.approx(mean[channel], rel=0.05)
+        variance = mean[channel] * (1 - mean[channel]) if most == 1 else mean[channel]
+        assert drawn[:, channel].mean() == pytest.approx(mean[channel], rel=0.05)
+        assert drawn[:, channel].var() == pytest.approx(variance, rel=0.06)
+    assert drawn.max() == 1 if most == 1 else drawn.max() > 1
     for trials, steps in ((0, 1), (1, 0)):
         with pytest.raises(InputError, match="trials and steps"):
-            datasets.spontaneous(mean, trials, steps, np.random.default_rng(1))
+            datasets.spontaneous(split, trials, steps, rng)
 
 
 def test_take_keeps_trials_together():

@@ -150,8 +150,9 @@ PROTOCOL = Protocol(epochs=4, batch_size=16, first_decay_epoch=2, decay_every=1,
         ({"hidden": ()}, r"hidden is \(\); expected at least one hidden layer"),
         ({"hidden": (4, 0)}, r"hidden is \(4, 0\)"),
         ({"tau_s": (0.1,)}, r"tau_s is \(0.1,\); expected 2 values"),
-        ({"tau_s": (0.1, 0.0)}, "tau_s is 0.0; expected positive seconds"),
-        ({"tau_s": (float("nan"), 0.1)}, "tau_s is nan"),
+        ({"tau_s": (0.1, 0.0)}, r"tau_s is \(0.1, 0.0\); expected positive seconds"),
+        ({"tau_s": (float("nan"), 0.1)}, r"tau_s is \(nan, 0.1\); expected positive"),
+        ({"tau_s": (0.1, float("nan"))}, r"tau_s is \(0.1, nan\); expected positive"),
         ({"readout_tau_s": -1.0}, "readout_tau_s is -1.0"),
         ({"dt_s": float("inf")}, "dt_s is inf"),
         ({"dropout": 1.0}, "dropout is 1.0; expected a probability"),
@@ -306,9 +307,11 @@ def test_a_finished_run_is_not_trained_again(dataset, tmp_path, monkeypatch):
 def test_another_run_in_the_same_folder_is_refused(dataset, tmp_path):
     run(dataset, folder=tmp_path)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    with pytest.raises(InputError, match=r"protocol of the run in .*; expected .*choose another folder"):
+    with pytest.raises(
+        InputError, match=r"learning_rate \(protocol\) of the run in .* is 0.01; expected 0.02.*choose another folder"
+    ):
         run(dataset, replace(PROTOCOL, learning_rate=0.02), folder=tmp_path)
-    with pytest.raises(InputError, match="architecture of the run in"):
+    with pytest.raises(InputError, match=r"dropout \(architecture\) of the run in"):
         run(dataset, architecture=replace(ARCHITECTURE, dropout=0.2), folder=tmp_path)
     with pytest.raises(InputError, match="dataset of the run in"):
         run(datasets.load("mts_xor", seed=2, train=48, validation=24, test=8), folder=tmp_path)
