@@ -313,7 +313,7 @@ def test_another_run_in_the_same_folder_is_refused(dataset, tmp_path):
         run(dataset, replace(PROTOCOL, learning_rate=0.02), folder=tmp_path)
     with pytest.raises(InputError, match=r"dropout \(architecture\) of the run in"):
         run(dataset, architecture=replace(ARCHITECTURE, dropout=0.2), folder=tmp_path)
-    with pytest.raises(InputError, match="dataset of the run in"):
+    with pytest.raises(InputError, match=r"seed \(dataset\) of the run in"):
         run(datasets.load("mts_xor", seed=2, train=48, validation=24, test=8), folder=tmp_path)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
