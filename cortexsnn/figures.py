@@ -19,7 +19,17 @@ def _palette(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def examples(runs: Sequence[Run]) -> list[Run]:
-    """The first run of each condition."""
+    """The first run of each condition.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+
+    Returns
+    -------
+    list of Run
+        In the order in which the conditions come.
+    """
     first: dict[str, Run] = {}
     for run in runs:
         first.setdefault(run.condition, run)
@@ -27,7 +37,17 @@ def examples(runs: Sequence[Run]) -> list[Run]:
 
 
 def rasters(runs: Sequence[Run]) -> Figure:
-    """One test trial of the first network of each condition: input, every hidden layer, readout."""
+    """One test trial of the first network of each condition: input, every hidden layer, readout.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        All with the same populations.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     palette = _palette(runs)
     shown = examples(runs)
     populations = [p.name for p in shown[0].network.inputs + shown[0].network.hidden]
@@ -47,7 +67,16 @@ def rasters(runs: Sequence[Run]) -> Figure:
 
 
 def training(runs: Sequence[Run]) -> Figure:
-    """Validation accuracy of all networks over epochs."""
+    """Validation accuracy of all networks over epochs.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     with plotting.style():
         figure = Figure(figsize=(5.6, 3.0))
         histories = {run.name: run.history for run in runs}
@@ -56,7 +85,17 @@ def training(runs: Sequence[Run]) -> Figure:
 
 
 def autocorrelations(runs: Sequence[Run]) -> Figure:
-    """Autocorrelation and fit of every layer of the first network of each condition."""
+    """Autocorrelation and fit of every layer of the first network of each condition.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        All with the same number of hidden layers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     palette = _palette(runs)
     shown = examples(runs)
     layers = len(shown[0].network.hidden)
@@ -75,7 +114,16 @@ def autocorrelations(runs: Sequence[Run]) -> Figure:
 
 
 def set_and_measured(runs: Sequence[Run]) -> Figure:
-    """Membrane time constants against measured timescales of all networks."""
+    """Membrane time constants against measured timescales of all networks.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     with plotting.style():
         figure = Figure(figsize=(4.8, 4.2))
         plotting.tau_set_and_measured(
@@ -88,7 +136,18 @@ def set_and_measured(runs: Sequence[Run]) -> Figure:
 
 
 def beside_cortex(runs: Sequence[Run], table: xr.Dataset) -> Figure:
-    """Timescales of layers beside those of the areas of a table of `cortexsnn.cortex`, on one axis."""
+    """Timescales of layers beside those of the areas of a table of `cortexsnn.cortex`, on one axis.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    table : xarray.Dataset
+        Of `cortexsnn.cortex.load`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     with plotting.style():
         figure = Figure(figsize=(8.6, 3.8))
         left, right = figure.subplots(1, 2, sharey=True)

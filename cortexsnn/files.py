@@ -29,6 +29,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     pathlib.Path
         Where to write. Removed if the block raises, so that an interrupted write leaves the old file.
 
+    Raises
+    ------
+    InputError
+        If `path` is a folder.
+
     Examples
     --------
     >>> import tempfile
@@ -57,13 +62,56 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a whole text file in UTF-8, or leave what was there."""
+    """Write a whole text file in UTF-8, or leave what was there.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write. Its folder is made if it is missing.
+    text : str
+
+    Raises
+    ------
+    InputError
+        If `path` is a folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "notes" / "today.txt"
+    >>> write_text(target, "τ = 20 ms")
+    >>> target.read_text(encoding="utf-8")
+    'τ = 20 ms'
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def existing_file(path: str | os.PathLike[str], what: str) -> Path:
-    """Return `path` if it is a non-empty file, or raise `InputError` naming `what` was looked for."""
+    """Return `path` if it is a non-empty file, or raise `InputError` naming `what` was looked for.
+
+    Parameters
+    ----------
+    path : path-like
+    what : str
+        What the file is to the user, for messages (``"network file"``).
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If the file is missing, a folder, or empty.
+
+    Examples
+    --------
+    >>> existing_file("nowhere.nc", "recording file")
+    Traceback (most recent call last):
+    ...
+    cortexsnn.errors.InputError: recording file is 'nowhere.nc'; expected an existing file
+    """
     given = Path(path)
     if not given.exists():
         raise InputError(what, str(given), "an existing file")
@@ -131,6 +179,16 @@ def open_hdf5(path: str | os.PathLike[str], what: str, most_bytes: int = 64 << 3
     ------
     InputError
         If the file is missing, empty, truncated, not HDF5, too large, or reads from other files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "spikes.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["labels"] = [0, 1]
+    >>> with open_hdf5(path, "spike file") as file:
+    ...     list(file)
+    ['labels']
     """
     checked = existing_file(path, what)
     try:

@@ -53,6 +53,11 @@ def homogeneous(layers: int, mean: float) -> Values:
     -------
     numpy.ndarray, shape (layers,)
 
+    Raises
+    ------
+    InputError
+        If there is no layer or the time constant is not positive.
+
     Examples
     --------
     >>> homogeneous(3, 100.0)
@@ -94,6 +99,24 @@ def linear(layers: int, mean: float, span: float) -> Values:
 
 def reversed_linear(layers: int, mean: float, span: float) -> Values:
     """The linear profile upside down: the slowest layer first.
+
+    Parameters
+    ----------
+    layers : int
+        Number of hidden layers. A single layer gets the mean.
+    mean : float
+        Mean time constant.
+    span : float
+        First minus last time constant.
+
+    Returns
+    -------
+    numpy.ndarray, shape (layers,)
+
+    Raises
+    ------
+    InputError
+        If a time constant would not be positive.
 
     Examples
     --------

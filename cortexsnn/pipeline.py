@@ -63,7 +63,25 @@ class Trials:
 
 
 def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
-    """The first `trials` trials of the test split, or all of them."""
+    """The first `trials` trials of the test split, or all of them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    trials : int, optional
+        All of them by default.
+
+    Returns
+    -------
+    Trials
+        With labels, and the scored steps if the task has them.
+
+    Examples
+    --------
+    >>> dataset = datasets.load("mts_xor", train=8, validation=4, test=4)
+    >>> task_trials(dataset, 2).counts.shape
+    (2, 100, 40)
+    """
     split = dataset.test.take(slice(0, trials))
     return Trials(split.counts, split.labels, dataset.scored_steps)
 
@@ -77,12 +95,28 @@ def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.
     ----------
     network : Network
     dataset : Dataset
+        Its training split gives the rates.
     trials : int
+        Number of trials.
     rng : numpy.random.Generator
 
     Returns
     -------
     Trials
+
+    Raises
+    ------
+    InputError
+        If there is not at least one trial, or the training split has no spikes.
+
+    Examples
+    --------
+    >>> from cortexsnn.network import Population
+    >>> dataset = datasets.load("mts_xor", train=8, validation=4, test=4)
+    >>> network = Network(0.01, (Population.input("input", 40), Population.lif("hidden1", 5, tau_s=0.02)), ())
+    >>> trials = spontaneous_trials(network, dataset, 3, np.random.default_rng(0))
+    >>> trials.counts.shape, trials.burn_in_steps
+    ((3, 14, 40), 4)
     """
     slowest_s = max(float(p.tau_s.max()) for p in network.hidden)
     burn_in, window = (int(np.ceil(n * slowest_s / network.dt_s - 1e-9)) for n in (_BURN_IN_IN_TAU, _WINDOW_IN_TAU))
@@ -106,6 +140,12 @@ def annotated(recorded: xr.DataTree, kind: str, trials: Trials, seed: int | None
     -------
     xarray.DataTree
         With root attributes ``input``, ``burn_in_ms``, ``input_seed`` and, for labelled trials, variable ``label``.
+
+    Examples
+    --------
+    >>> recorded = recording.make_recording([], dt_s=0.01, trials=1, steps=5, source="example")
+    >>> annotated(recorded, "test", Trials(np.zeros((1, 5, 2), dtype=np.uint8))).attrs["input"]
+    'test'
     """
     burn_in_ms = 1000 * trials.burn_in_steps * recorded.attrs["dt_s"]
     root = recorded.to_dataset().assign_attrs(input=kind, burn_in_ms=burn_in_ms)
@@ -134,6 +174,13 @@ def measuring_protocol(
     Returns
     -------
     bin_ms, start_ms : float
+        In milliseconds.
+
+    Examples
+    --------
+    >>> recorded = recording.make_recording([], dt_s=0.01, trials=1, steps=5, source="example")
+    >>> measuring_protocol(recorded, start_ms=200.0)
+    (50.0, 200.0)
     """
     step_ms = 1000 * float(recorded.attrs["dt_s"])
     if bin_ms is None:
@@ -170,6 +217,11 @@ def check_simulators(
     agreement : xarray.Dataset
         `cortexsnn.recording.compare` on dimension ``simulator``; also ``trials``, ``classes``,
         ``classes_differing`` and ``accuracy`` of each.
+
+    Raises
+    ------
+    InputError
+        If the network has something that torch cannot run here, or there is no C++ compiler.
     """
     from cortexsnn import training
 
@@ -202,13 +254,34 @@ def agrees(agreement: xr.Dataset) -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> agrees(xr.Dataset({"differing": 0, "potential_difference": 1e-12, "potential_scale": 2.0}))
+    True
     """
     differing = int(agreement["differing"].sum()) + int(agreement.get("classes_differing", xr.DataArray(0)).sum())
     return differing == 0 and float(relative_difference(agreement).max()) <= _MOST_DIFFERENCE
 
 
 def agreement_in_words(agreement: xr.Dataset) -> str:
-    """One line on spikes and potentials."""
+    """One line on spikes and potentials.
+
+    Parameters
+    ----------
+    agreement : xarray.Dataset
+        Of `check_simulators`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> table = {"differing": 0, "spikes": 1200, "potential_difference": 1e-12, "potential_scale": 2.0}
+    >>> agreement_in_words(xr.Dataset(table))
+    '0 of 1,200 spikes differ, potentials by at most 5.0e-13 of their largest'
+    """
     differing, spikes = int(agreement["differing"].sum()), int(agreement["spikes"].sum())
     largest = float(relative_difference(agreement).max())
     return f"{differing:,} of {spikes:,} spikes differ, potentials by at most {largest:.1e} of their largest"
@@ -231,6 +304,12 @@ def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.G
     Returns
     -------
     xarray.Dataset
+        Of `cortexsnn.cortex.compare`, with the fingerprints of the networks as an attribute.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, two lie in folders of one name, or there is no such table.
     """
     named: dict[str, xr.Dataset] = {}
     for path in paths:

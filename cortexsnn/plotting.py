@@ -68,6 +68,10 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 def style() -> AbstractContextManager[None]:
     """Context in which figures are made in the house style.
 
+    Returns
+    -------
+    context manager
+
     Examples
     --------
     >>> with style():
@@ -79,6 +83,20 @@ def style() -> AbstractContextManager[None]:
 
 def colours(names: Sequence[str]) -> dict[str, str]:
     """One colour for each name, in order.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Returns
+    -------
+    dict of str to str
+        Colour of each distinct name, as ``#rrggbb``.
+
+    Raises
+    ------
+    InputError
+        If there are more than 6 distinct names.
 
     Examples
     --------
@@ -92,7 +110,14 @@ def colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def milliseconds(axis: Axis, limits: tuple[float, float]) -> None:
-    """Ticks at 10, 20, 50, 100 ms and so on, in plain numbers, on a logarithmic axis."""
+    """Ticks at 10, 20, 50, 100 ms and so on, in plain numbers, on a logarithmic axis.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+    limits : tuple of float
+        Lowest and highest tick to show, in ms.
+    """
     low, high = limits
     axis.set_ticks([tick for tick in _TICKS_MS if low <= tick <= high])
     axis.set_major_formatter(ScalarFormatter())
@@ -113,6 +138,15 @@ def raster(ax: Axes, recording: xr.DataTree, population: str, trial: int = 0, co
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from cortexsnn.recording import RecordedPopulation, make_recording
+    >>> layer = RecordedPopulation.from_counts("hidden1", "lif", np.eye(5, dtype=int)[np.newaxis])
+    >>> recording = make_recording([layer], dt_s=0.01, trials=1, steps=5, source="example")
+    >>> raster(Figure().subplots(), recording, "hidden1").get_xlabel()
+    'time (ms)'
     """
     node = recording[population]
     here = node["spike_trial"].to_numpy() == trial
@@ -211,6 +245,18 @@ def tau_set_and_measured(
     """Membrane time constant of each layer against the timescale of its spikes, both in ms, on log axes.
 
     Layers without a measurable timescale stand as crosses below the axis of tau.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    networks : mapping from run to Network
+    timescales : mapping from run to xarray.Dataset
+        Of `cortexsnn.timescales.estimate`.
+    of : mapping from run to condition
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     palette, labelled = colours(list(of.values())), set()
     shown: list[float] = []
@@ -291,7 +337,19 @@ def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = 
 
 
 def layer_timescales(ax: Axes, timescales: Mapping[str, xr.Dataset], of: Mapping[str, str]) -> Axes:
-    """Timescale of every layer over depth, one line per network, with intervals, on a log axis of ms."""
+    """Timescale of every layer over depth, one line per network, with intervals, on a log axis of ms.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    timescales : mapping from run to xarray.Dataset
+        Of `cortexsnn.timescales.estimate`.
+    of : mapping from run to condition
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
     palette, labelled = colours(list(of.values())), set()
     deepest = max(int(one.sizes["layer"]) for one in timescales.values())
     for place, (run, one) in enumerate(timescales.items()):

@@ -6,6 +6,18 @@ Root: coordinate ``trial``, variable ``trial_duration_s(trial)``, attributes ``d
 One node per population: ``spike_trial``, ``spike_step``, ``spike_time`` (s from trial start), ``spike_neuron`` on
 dimension ``spike``, sorted by trial, step, neuron; coordinate ``neuron``; optionally ``potential(trial, time,
 neuron)``; attributes ``kind`` and ``layer`` (0 for inputs, then 1, 2, ... in order of depth).
+
+Examples
+--------
+>>> import tempfile
+>>> layer = RecordedPopulation.from_counts("hidden1", "lif", np.ones((2, 5, 3), dtype=int))
+>>> recording = make_recording([layer], dt_s=0.01, trials=2, steps=5, source="example")
+>>> populations(recording), steps_per_trial(recording), dense_spikes(recording, "hidden1").shape
+(['hidden1'], array([5, 5]), (2, 5, 3))
+>>> path = Path(tempfile.mkdtemp()) / "recording.nc"
+>>> save(without_potentials(recording, ["hidden1"]), path)
+>>> int(compare(recording, load(path))["differing"].sum())
+0
 """
 
 from __future__ import annotations
@@ -186,12 +198,31 @@ def make_recording(
 
 
 def populations(recording: xr.DataTree, kind: str | None = None) -> list[str]:
-    """Names of the populations in order of depth, all or those of one kind."""
+    """Names of the populations in order of depth, all or those of one kind.
+
+    Parameters
+    ----------
+    recording : xarray.DataTree
+    kind : {"input", "lif", "readout"}, optional
+
+    Returns
+    -------
+    list of str
+    """
     return [name for name, node in recording.children.items() if kind is None or node.attrs.get("kind") == kind]
 
 
 def steps_per_trial(recording: xr.DataTree) -> NDArray[np.int64]:
-    """Number of time steps of every trial."""
+    """Number of time steps of every trial.
+
+    Parameters
+    ----------
+    recording : xarray.DataTree
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (trial,)
+    """
     return np.rint(recording["trial_duration_s"].to_numpy() / recording.attrs["dt_s"]).astype(np.int64)
 
 
@@ -207,6 +238,11 @@ def dense_spikes(recording: xr.DataTree, population: str) -> NDArray[np.uint8]:
     -------
     numpy.ndarray of uint8, shape (trial, time, neuron)
         Time runs to the longest trial.
+
+    Raises
+    ------
+    InputError
+        If there is no such population.
     """
     if population not in recording.children:
         raise InputError("population", population, f"one of {', '.join(recording.children)}")
@@ -223,7 +259,17 @@ def dense_spikes(recording: xr.DataTree, population: str) -> NDArray[np.uint8]:
 
 
 def without_potentials(recording: xr.DataTree, names: Collection[str]) -> xr.DataTree:
-    """A recording without the potentials of the named populations, which take most of the space of a file."""
+    """A recording without the potentials of the named populations, which take most of the space of a file.
+
+    Parameters
+    ----------
+    recording : xarray.DataTree
+    names : collection of str
+
+    Returns
+    -------
+    xarray.DataTree
+    """
     nodes = {"/": recording.to_dataset()}
     for name, node in recording.children.items():
         dataset = node.to_dataset(inherit=False)
@@ -252,6 +298,14 @@ def save(recording: xr.DataTree, path: str | Path, *, compression: int = 1) -> N
 
 def load(path: str | Path) -> xr.DataTree:
     """Read a recording into memory and check that it is whole.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    xarray.DataTree
 
     Raises
     ------
@@ -334,6 +388,11 @@ def compare(expected: xr.DataTree, observed: xr.DataTree) -> xr.Dataset:
         On dimension ``population`` (those of kind lif and readout): ``spikes`` in `expected`, ``differing`` (size
         of the symmetric difference of (trial, step, neuron)), ``active_percent`` of all bins, ``rate_hz``,
         ``potential_difference`` (largest) and ``potential_scale`` (largest absolute value; NaN where not recorded).
+
+    Raises
+    ------
+    InputError
+        If populations, neurons or durations of trials differ.
     """
     names = [n for n in populations(expected) if expected[n].attrs["kind"] != "input"]
     if names != [n for n in populations(observed) if observed[n].attrs["kind"] != "input"]:

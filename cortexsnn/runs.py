@@ -67,6 +67,15 @@ class Run:
 def condition_of(label: str) -> str:
     """Condition of a run: its name without the seed.
 
+    Parameters
+    ----------
+    label : str
+        Name of the run's folder.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> condition_of("hierarchical-seed2")
@@ -76,12 +85,38 @@ def condition_of(label: str) -> str:
 
 
 def save_agreement(agreement: xr.Dataset, path: str | Path) -> None:
-    """Write the result of `cortexsnn.pipeline.check_simulators` to netCDF."""
+    """Write the result of `cortexsnn.pipeline.check_simulators` to netCDF.
+
+    Parameters
+    ----------
+    agreement : xarray.Dataset
+    path : path-like
+
+    Raises
+    ------
+    InputError
+        If the dataset does not say what it is, or `path` is a folder.
+    """
     save_dataset(agreement, path)
 
 
 def load_agreement(path: str | Path) -> xr.Dataset:
-    """Read what `save_agreement` wrote."""
+    """Read what `save_agreement` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    xarray.Dataset
+        On dimensions simulator and population.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, or not such a result.
+    """
     required: dict[str, tuple[str, ...]] = {}
     for name in ("spikes", "differing", "active_percent", "rate_hz", "potential_difference", "potential_scale"):
         required[name] = ("simulator", "population")
@@ -91,7 +126,26 @@ def load_agreement(path: str | Path) -> xr.Dataset:
 
 
 def relative_difference(agreement: xr.Dataset) -> xr.DataArray:
-    """Largest difference of any potential, as a part of the largest potential, by simulator and population."""
+    """Largest difference of any potential, as a part of the largest potential, by simulator and population.
+
+    Parameters
+    ----------
+    agreement : xarray.Dataset
+        Of `cortexsnn.pipeline.check_simulators`, or of `cortexsnn.recording.compare`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Without unit; NaN where no potential was recorded.
+
+    Examples
+    --------
+    >>> agreement = xr.Dataset(
+    ...     {"potential_difference": ("population", [1e-12]), "potential_scale": ("population", [2.0])}
+    ... )
+    >>> relative_difference(agreement).to_numpy()
+    array([5.e-13])
+    """
     scale = agreement["potential_scale"]
     return agreement["potential_difference"] / scale.where(scale > 0, 1.0)
 

@@ -25,7 +25,18 @@ def _percent(share: float) -> str:
 
 
 def accuracy_rows(runs: Sequence[Run]) -> Rows:
-    """Test accuracy of every network in every simulator, and how many decoded classes differ from the reference."""
+    """Test accuracy of every network in every simulator, and how many decoded classes differ from the reference.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        All checked in the same simulators.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+    """
     simulators = runs[0].agreement["simulator"].to_numpy().astype(str).tolist()
     columns = ["network", "as trained"]
     for simulator in simulators:
@@ -47,7 +58,18 @@ def accuracy_rows(runs: Sequence[Run]) -> Rows:
 
 
 def agreement_rows(runs: Sequence[Run]) -> Rows:
-    """Spikes compared and differing, and the largest difference of potentials, layer by layer."""
+    """Spikes compared and differing, and the largest difference of potentials, layer by layer.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        All checked in the same simulators.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+    """
     simulators = runs[0].agreement["simulator"].to_numpy().astype(str).tolist()
     columns = ["network", "layer", "active", "rate (Hz)"]
     columns += [f"{_SHORT.get(simulator, simulator)}: spikes / differing" for simulator in simulators]
@@ -78,7 +100,19 @@ def _interval(one: xr.Dataset) -> str:
 
 
 def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
-    """Membrane time constant and measured timescale of every layer, and the cortical area nearest in milliseconds."""
+    """Membrane time constant and measured timescale of every layer, and the cortical area nearest in milliseconds.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    comparison : xarray.Dataset
+        Of `cortexsnn.cortex.compare`.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+    """
     columns = [
         "network",
         "layer",
@@ -116,7 +150,18 @@ def _p_value(value: float, exact: bool, error: float) -> str:
 
 
 def correlation_rows(comparison: xr.Dataset) -> Rows:
-    """Rank correlations of the networks and of the cortex, each with n, p and a word of caution."""
+    """Rank correlations of the networks and of the cortex, each with n, p and a word of caution.
+
+    Parameters
+    ----------
+    comparison : xarray.Dataset
+        Of `cortexsnn.cortex.compare`.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+    """
     columns = ["what", "n", "Spearman", "p", "Kendall", "p ", "note"]
     rows = []
     for kind, place, sizes in (("order", "network", "layers_used"), ("cortex", "cortex", "cortex_n")):

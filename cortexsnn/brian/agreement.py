@@ -19,6 +19,13 @@ __all__ = ["agreement", "compare_classes"]
 def compare_classes(network: Network, expected: xr.DataTree, observed: xr.DataTree) -> dict[str, int]:
     """Count the decoded classes in which two recordings differ.
 
+    Parameters
+    ----------
+    network : Network
+        Its decoder reads the classes from the readout.
+    expected, observed : xarray.DataTree
+        Recordings of the same trials, with the potentials of the readout.
+
     Returns
     -------
     dict

@@ -35,7 +35,7 @@ def _synapses(
         source,
         target,
         "w : 1",
-        on_pre=on_pre(projection, population, feedforward=feedforward),
+        on_pre=on_pre(population, feedforward=feedforward),
         delay=brian_delay * source.clock.dt,
         clock=source.clock,
         name=f"{projection.name}_delay{delay}" if several else projection.name,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
-from cortexsnn.network import Population, Projection
+from cortexsnn.network import Population
 
 __all__ = ["lif_group", "on_pre", "readout_group"]
 
@@ -68,6 +68,18 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
     brian2.NeuronGroup
         With variables ``v``, ``tau``, ``bias`` and ``theta``; adaptive populations have ``theta_rest``,
         ``strength``, ``a`` and ``tau_a`` as well. All may be changed before a run, and the rest follows.
+
+    Raises
+    ------
+    InputError
+        If a time constant is so short that its decay over one step underflows.
+
+    Examples
+    --------
+    >>> clock = brian2.Clock(10 * brian2.ms)
+    >>> group = lif_group(Population.lif("hidden1", 2, tau_s=[0.02, 0.04]), clock)
+    >>> group.tau / brian2.ms
+    array([20., 40.])
     """
     adaptation = population.adaptation
     _require_memory(population.tau_s, f"tau_s of population '{population.name}'", clock)
@@ -100,7 +112,27 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
 
 
 def readout_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
-    """Leaky integrators of one population, with variables ``v``, ``tau`` and ``bias``."""
+    """Leaky integrators of one population.
+
+    Parameters
+    ----------
+    population : Population
+        Of kind ``"readout"``.
+    clock : brian2.Clock
+        Clock with the time step of the network.
+
+    Returns
+    -------
+    brian2.NeuronGroup
+        With variables ``v``, ``tau`` and ``bias``.
+
+    Examples
+    --------
+    >>> clock = brian2.Clock(10 * brian2.ms)
+    >>> group = readout_group(Population.readout("readout", 2, tau_s=0.1), clock)
+    >>> group.tau / brian2.ms
+    array([100., 100.])
+    """
     group = brian2.NeuronGroup(
         population.size, _MEMBRANE + _READOUT_DRIVE, method="exact", clock=clock, name=population.name
     )
@@ -109,11 +141,29 @@ def readout_group(population: Population, clock: brian2.Clock) -> brian2.NeuronG
     return group
 
 
-def on_pre(projection: Projection, target: Population, *, feedforward: bool) -> str:
+def on_pre(target: Population, *, feedforward: bool) -> str:
     """What a spike does to its target.
 
     A readout takes in (1 - alpha) of its input. Feedback arrives after the step's decay, one step early, and so is
     divided by the decay that it will still meet.
+
+    Parameters
+    ----------
+    target : Population
+        Where they lead.
+    feedforward : bool
+        Whether the source is updated before the target within one step.
+
+    Returns
+    -------
+    str
+        Code for Brian2, in which ``w`` is the weight of the synapse.
+
+    Examples
+    --------
+    >>> readout = Population.readout("readout", 1, tau_s=0.1)
+    >>> on_pre(Projection("hidden1", "readout", [[1.0]]), readout, feedforward=True)
+    'v_post += (1 - alpha_post)*w'
     """
     weight = "w" if feedforward else "w/alpha_post"
     return f"v_post += (1 - alpha_post)*{weight}" if target.kind == "readout" else f"v_post += {weight}"

@@ -39,6 +39,11 @@ def locked(program: Path) -> Iterator[None]:
     Parameters
     ----------
     program : pathlib.Path
+
+    Yields
+    ------
+    None
+        While no other process builds or runs the program.
     """
     with _lock(program):
         if program.exists() and not (program / _COMPLETE).exists():

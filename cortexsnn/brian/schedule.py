@@ -28,6 +28,11 @@ def slot(phase: str, population: str) -> str:
     -------
     str
 
+    Raises
+    ------
+    KeyError
+        If there is no such phase.
+
     Examples
     --------
     >>> slot("decay", "hidden1")
@@ -39,6 +44,23 @@ def slot(phase: str, population: str) -> str:
 
 
 def slots(network: Network) -> list[str]:
-    """The schedule of a whole network, for ``brian2.Network.schedule``."""
+    """The schedule of a whole network, for ``brian2.Network.schedule``.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    list of str
+        Names of the slots, in the order of one time step.
+
+    Examples
+    --------
+    >>> from cortexsnn.network import Population
+    >>> network = Network(0.01, (Population.input("input", 1), Population.readout("readout", 1, tau_s=0.1)), ())
+    >>> slots(network)[:4]
+    ['start', 'input_spikes', 'decay_readout', 'synapses_readout']
+    """
     own = [slot(phase, population.name) for population in network.order for phase in _PHASES]
     return ["start", INPUT_SLOT, *own, FEEDBACK_SLOT, "groups", "thresholds", "synapses", "resets", "end"]

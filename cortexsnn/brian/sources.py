@@ -79,13 +79,23 @@ def source_group(
     raster : array of int, shape (time, channel)
         Number of spikes of each channel in each step.
     sources : Sources
+        Which neurons stand for which channels.
     clock : brian2.Clock
+        Clock with the time step of the network.
 
     Returns
     -------
     group : brian2.NeuronGroup
     table : brian2.TimedArray
         The raster as Brian2 reads it.
+
+    Examples
+    --------
+    >>> raster = np.array([[0], [2]], dtype=np.uint8)
+    >>> clock = brian2.Clock(10 * brian2.ms)
+    >>> group, table = source_group("input", raster, Sources.for_counts(raster), clock)
+    >>> len(group), table.values.tolist()
+    (2, [[0.0], [2.0]])
     """
     table = brian2.TimedArray(raster.astype(np.float64), dt=clock.dt, name=f"{name}_raster")
     group = brian2.NeuronGroup(

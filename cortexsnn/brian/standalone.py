@@ -41,7 +41,13 @@ _CHUNK_BYTES = 64_000_000
 
 
 def require_compiler() -> None:
-    """Raise `InputError` if there is no C++ compiler or no make."""
+    """Look for the tools that C++ standalone needs.
+
+    Raises
+    ------
+    InputError
+        If there is no C++ compiler or no make.
+    """
     for alternatives in (COMPILERS, ("make",)):
         if not any(shutil.which(tool) for tool in alternatives):
             raise InputError("C++ tool chain", f"no {' or '.join(alternatives)} on the PATH", "a C++ compiler and make",

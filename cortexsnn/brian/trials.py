@@ -71,6 +71,15 @@ def separate_trials(simulation: brian2.Network, network: Network, layout: TrialL
 
     The hold stands just before the threshold. It is driven by the step number of the network's own clock: a second
     clock falls out of step on C++ standalone after some ten thousand steps.
+
+    Parameters
+    ----------
+    simulation : brian2.Network
+        Of `cortexsnn.brian.build.assemble`; gets one more operation for each population.
+    network : Network
+        What it was made of.
+    layout : TrialLayout
+        Where the trials stand.
     """
     inside = f"int((t_in_timesteps % {layout.period}) < {layout.steps})"
     for population in network.order:

@@ -63,8 +63,9 @@ def read_split(
     Parameters
     ----------
     path : path-like
+        HDF5 file.
     steps : int
-        Number of time steps.
+        Number of time steps in a trial.
     window_s : float
         Duration of a trial in seconds.
     channels_per_group : int
@@ -73,7 +74,7 @@ def read_split(
     Returns
     -------
     split : Split
-        Counts, shape (trial, steps, 700 / channels_per_group).
+        Counts have shape (trial, time, channel): `steps` time steps, 700 / `channels_per_group` channels.
     dropped : int
         Number of spikes after the window.
 
@@ -154,10 +155,14 @@ def load(
         Holds one file named ``*train*.h5`` and one named ``*test*.h5``.
     seed : int
         Seed of the draw of the validation split.
-    steps, window_s, channels_per_group
+    steps : int
+        Number of time steps in a trial.
+    window_s : float
+        Duration of a trial in seconds.
+    channels_per_group : int
         See `read_split`.
     validation_fraction : float
-        Part of the training trials that is held out for validation.
+        Part of the training trials that is held out for validation, above 0 and below 1.
 
     Returns
     -------

@@ -107,12 +107,27 @@ class Network:
         return max((max(p.delay_steps) for p in self.projections), default=0)
 
     def is_feedforward(self, projection: Projection) -> bool:
-        """Whether the source is updated before the target within one time step."""
+        """Whether the source is updated before the target within one time step.
+
+        Parameters
+        ----------
+        projection : Projection
+            Between populations of this network.
+
+        Returns
+        -------
+        bool
+        """
         position = {p.name: index for index, p in enumerate(self.inputs + self.order)}
         return position[projection.source] < position[projection.target]
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Every array of the description under a unique name, as it is stored."""
+        """Every array of the description under a unique name, as it is stored.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+        """
         named: dict[str, FloatArray] = {}
         for p in self.populations:
             if p.kind != "input":
@@ -128,7 +143,12 @@ class Network:
         return named
 
     def structure(self) -> dict[str, Any]:
-        """Everything of the description that is not an array, as JSON can say it; without the metadata."""
+        """Everything of the description that is not an array, as JSON can say it; without the metadata.
+
+        Returns
+        -------
+        dict
+        """
         return {
             "dt_s": self.dt_s,
             "decoder": self.decoder,
@@ -155,7 +175,13 @@ class Network:
         }
 
     def fingerprint(self) -> str:
-        """A short hash of structure and arrays: equal for networks that compute the same."""
+        """A short hash of structure and arrays: equal for networks that compute the same.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits.
+        """
         digest = hashlib.sha256(json.dumps(self.structure(), sort_keys=True).encode())
         for name, array in sorted(self.arrays().items()):
             digest.update(name.encode())
@@ -163,14 +189,44 @@ class Network:
         return digest.hexdigest()[:16]
 
     def save(self, path: str | Path) -> None:
-        """Write the network to one safetensors file; see `cortexsnn.network.save`."""
+        """Write the network to one safetensors file; see `cortexsnn.network.save`.
+
+        Parameters
+        ----------
+        path : path-like
+            Usually ends in ``.safetensors``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from cortexsnn.network import Network, Population
+        >>> path = Path(tempfile.mkdtemp()) / "network.safetensors"
+        >>> network = Network(0.01, (Population.input("input", 2), Population.readout("readout", 1, tau_s=0.1)), ())
+        >>> network.save(path)
+        >>> Network.load(path).fingerprint() == network.fingerprint()
+        True
+        """
         from cortexsnn.network.storage import save
 
         save(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Network:
-        """Read a network; see `cortexsnn.network.load`."""
+        """Read a network; see `cortexsnn.network.load`.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        InputError
+            If the file is missing, truncated, of another kind, or describes a network that cannot be simulated.
+        """
         from cortexsnn.network.storage import load
 
         return load(path)

@@ -36,7 +36,23 @@ def _per_neuron(values: ArrayLike, size: int, field_name: str) -> FloatArray:
 
 
 def seconds(value: Any) -> Any:
-    """A plain number of seconds from a number, a NumPy scalar or a Brian2 quantity; anything else unchanged."""
+    """A plain number of seconds from a number, a NumPy scalar or a Brian2 quantity; anything else unchanged.
+
+    Parameters
+    ----------
+    value : float or brian2.Quantity
+        A time; plain numbers are in seconds.
+
+    Returns
+    -------
+    float, or `value` itself if it is no number
+        The validator refuses the latter.
+
+    Examples
+    --------
+    >>> seconds(np.float32(0.5))
+    0.5
+    """
     try:
         return float(np.asarray(value))
     except (TypeError, ValueError):
@@ -137,7 +153,18 @@ class Population:
 
     @classmethod
     def input(cls, name: str, size: int) -> Population:
-        """Channels whose spikes are given from outside; several spikes in one step are allowed."""
+        """Channels whose spikes are given from outside; several spikes in one step are allowed.
+
+        Parameters
+        ----------
+        name : str
+        size : int
+            Number of channels.
+
+        Returns
+        -------
+        Population
+        """
         return cls(name, "input", size)
 
     @classmethod
@@ -154,7 +181,40 @@ class Population:
         adaptation_strength: ArrayLike | None = None,
         adaptation_tau_s: ArrayLike | None = None,
     ) -> Population:
-        """Leaky integrate-and-fire neurons; a single number stands for all neurons."""
+        """Leaky integrate-and-fire neurons; a single number stands for all neurons.
+
+        Parameters
+        ----------
+        name : str
+        size : int
+            Number of neurons.
+        tau_s : float or array, shape (neuron,)
+            Membrane time constant in seconds.
+        threshold : float or array, shape (neuron,)
+            The neuron fires when its membrane potential, which has no unit, is above it.
+        bias : float or array, shape (neuron,)
+            Constant input per step.
+        reset : {"subtract", "subtract_decayed", "zero"}
+            What a spike does to the membrane potential.
+        refractory_steps : int
+            Steps after a spike in which the neuron cannot fire.
+        adaptation_strength, adaptation_tau_s : float or array, shape (neuron,), optional
+            Rise of the threshold per spike, and time constant of its return in seconds; both or neither.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        InputError
+            If only one of the two parameters of the adaptation is given, or values are no numbers.
+
+        Examples
+        --------
+        >>> Population.lif("hidden1", 3, tau_s=0.02, bias=[0.0, 0.1, 0.2]).tau_s
+        array([0.02, 0.02, 0.02])
+        """
         where = f"of population '{name}'"
         adaptation = None
         if (adaptation_strength is None) != (adaptation_tau_s is None):
@@ -179,7 +239,27 @@ class Population:
 
     @classmethod
     def readout(cls, name: str, size: int, *, tau_s: ArrayLike, bias: ArrayLike = 0.0) -> Population:
-        """Leaky integrators without spikes, whose potential is decoded."""
+        """Leaky integrators without spikes, whose potential is decoded.
+
+        Parameters
+        ----------
+        name : str
+        size : int
+            Number of integrators, one for each class.
+        tau_s : float or array, shape (neuron,)
+            Time constant in seconds.
+        bias : float or array, shape (neuron,)
+            Constant input per step.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        InputError
+            If values are no numbers.
+        """
         where = f"of population '{name}'"
         return cls(
             name,
@@ -190,7 +270,18 @@ class Population:
         )
 
     def alpha(self, dt_s: float) -> FloatArray:
-        """Decay of the membrane potential over one step, exp(-dt / tau), shape (size,)."""
+        """Decay of the membrane potential over one step, exp(-dt / tau).
+
+        Parameters
+        ----------
+        dt_s : float
+            Time step in seconds.
+
+        Returns
+        -------
+        numpy.ndarray, shape (neuron,)
+            From 0 to 1.
+        """
         return np.exp(-dt_s / self.tau_s)
 
 
@@ -232,6 +323,20 @@ class Projection:
         cls, source: str, target: str, weight: ArrayLike, *, delays_s: Iterable[float], dt_s: float
     ) -> Projection:
         """A projection whose delays are given in seconds (or as Brian2 quantities), one for each tap.
+
+        Parameters
+        ----------
+        source, target : str
+            Names of populations.
+        weight : array, shape (taps, target size, source size)
+        delays_s : iterable of float
+            Delay of each tap in seconds.
+        dt_s : float
+            Time step of the network in seconds.
+
+        Returns
+        -------
+        Projection
 
         Raises
         ------

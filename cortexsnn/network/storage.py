@@ -31,6 +31,21 @@ def save(network: Network, path: str | Path) -> None:
     network : Network
     path : path-like
         Usually ends in ``.safetensors``. Written under a temporary name first, then renamed.
+
+    Raises
+    ------
+    InputError
+        If `path` is a folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cortexsnn.network import Network, Population
+    >>> path = Path(tempfile.mkdtemp()) / "network.safetensors"
+    >>> network = Network(0.01, (Population.input("input", 2), Population.readout("readout", 1, tau_s=0.1)), ())
+    >>> save(network, path)
+    >>> load(path).fingerprint() == network.fingerprint()
+    True
     """
     header = {"schema": SCHEMA, **network.structure(), "metadata": dict(network.metadata)}
     tensors = {name: np.ascontiguousarray(array) for name, array in network.arrays().items()}
@@ -53,6 +68,13 @@ def load(path: str | Path) -> Network:
     ------
     InputError
         If the file is missing, truncated, of another kind, or describes a network that cannot be simulated.
+
+    Examples
+    --------
+    >>> load("nowhere.safetensors")
+    Traceback (most recent call last):
+    ...
+    cortexsnn.errors.InputError: network file is 'nowhere.safetensors'; expected an existing file
     """
     checked = existing_file(path, "network file")
     try:

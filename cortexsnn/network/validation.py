@@ -112,7 +112,17 @@ def _all_unique(names: list[str], what: str) -> None:
 
 
 def validate(network: Network) -> None:
-    """Raise `InputError` for the first field that cannot be simulated."""
+    """Check every field of a network, and stop at the first that cannot be simulated.
+
+    Parameters
+    ----------
+    network : Network
+
+    Raises
+    ------
+    InputError
+        If a field cannot be simulated; the message names it.
+    """
     if not isinstance(network.dt_s, float) or not np.isfinite(network.dt_s) or network.dt_s <= 0:
         raise InputError("dt_s", network.dt_s, "a positive number of seconds", "a step of 1 ms is dt_s=0.001")
     for population in network.populations:
@@ -138,7 +148,22 @@ def validate(network: Network) -> None:
 
 
 def update_order(network: Network) -> tuple[Population, ...]:
-    """Sort the populations so that every zero-delay projection leads forward; ties keep the given order."""
+    """Sort the populations so that every zero-delay projection leads forward; ties keep the given order.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    tuple of Population
+        Without the inputs.
+
+    Raises
+    ------
+    InputError
+        If projections without delay form a cycle.
+    """
     waiting = {p.name: p for p in network.populations if p.kind != "input"}
     sources: dict[str, set[str]] = {name: set() for name in waiting}
     for projection in network.projections:

@@ -380,12 +380,26 @@ def estimate(
 
 
 def save(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write the result of `estimate` to netCDF, all of it or nothing."""
+    """Write the result of `estimate` to netCDF, all of it or nothing.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    path : path-like
+    """
     save_dataset(dataset, path)
 
 
 def load(path: str | Path) -> xr.Dataset:
     """Read a result of `estimate` and check it.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    xarray.Dataset
 
     Raises
     ------

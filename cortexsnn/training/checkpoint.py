@@ -44,7 +44,13 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write a checkpoint under a temporary name, then rename it."""
+    """Write a checkpoint under a temporary name, then rename it.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    path : path-like
+    """
     header = json.dumps({"description": dict(checkpoint.description), "history": checkpoint.history})
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     with replacing(path) as temporary:
@@ -54,10 +60,27 @@ def save(checkpoint: Checkpoint, path: str | Path) -> None:
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint.
 
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Checkpoint
+        With its tensors on the CPU.
+
     Raises
     ------
     InputError
         If the file is missing, truncated or something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "checkpoint.safetensors"
+    >>> save(Checkpoint({"seed": 0}, [], {"model.weight": torch.ones(2)}), path)
+    >>> load(path).part("model.")
+    {'weight': tensor([1., 1.])}
     """
     checked = existing_file(path, "checkpoint")
     try:

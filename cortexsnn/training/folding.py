@@ -50,6 +50,14 @@ def to_network(model: SpikingNetwork, decoder: str, metadata: Mapping[str, Any] 
     -------
     Network
         Populations ``input``, ``hidden1`` to ``hiddenL`` and ``readout``.
+
+    Examples
+    --------
+    >>> from cortexsnn.training.model import Architecture
+    >>> architecture = Architecture(4, 2, (8,), (0.02,), readout_tau_s=0.05, dt_s=0.01)
+    >>> model = SpikingNetwork(architecture, torch.Generator().manual_seed(0))
+    >>> [population.name for population in to_network(model, "per_step").populations]
+    ['input', 'hidden1', 'readout']
     """
     architecture = model.architecture
     folded = [_folded(layer) for layer in model.maps if isinstance(layer, Normalised)]

@@ -110,7 +110,26 @@ class _BoxSpike(torch.autograd.Function):
 def lif_loop(
     current: torch.Tensor, alpha: torch.Tensor, threshold: torch.Tensor, width: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same as `lif_scan` as a plain loop, slow and easy to trust; the oracle of its gradient."""
+    """The same as `lif_scan` as a plain loop, slow and easy to trust; the oracle of its gradient.
+
+    Parameters
+    ----------
+    current : torch.Tensor, shape (time, trial, neuron)
+    alpha, threshold : torch.Tensor, shape (neuron,)
+    width : float
+        As in `lif_scan`.
+
+    Returns
+    -------
+    spikes, potential : torch.Tensor, shape (time, trial, neuron)
+        As in `lif_scan`, but with a gradient of the potential too.
+
+    Examples
+    --------
+    >>> spikes, _ = lif_loop(torch.ones(4, 1, 1), torch.tensor([0.5]), torch.tensor([1.0]))
+    >>> spikes.flatten()
+    tensor([0., 1., 0., 1.])
+    """
     potential = torch.zeros_like(current[0])
     spikes = torch.zeros_like(current[0])
     all_spikes, all_potentials = [], []
