@@ -150,7 +150,7 @@ def on_pre(target: Population, *, feedforward: bool) -> str:
     Parameters
     ----------
     target : Population
-        Where they lead.
+        Where the spike goes.
     feedforward : bool
         Whether the source is updated before the target within one step.
 
@@ -162,7 +162,7 @@ def on_pre(target: Population, *, feedforward: bool) -> str:
     Examples
     --------
     >>> readout = Population.readout("readout", 1, tau_s=0.1)
-    >>> on_pre(Projection("hidden1", "readout", [[1.0]]), readout, feedforward=True)
+    >>> on_pre(readout, feedforward=True)
     'v_post += (1 - alpha_post)*w'
     """
     weight = "w" if feedforward else "w/alpha_post"
