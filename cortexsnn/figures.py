@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -109,6 +110,8 @@ def autocorrelations(runs: Sequence[Run]) -> Figure:
                 ax.set_title(f"{population.name}, membrane {tau:.0f} ms")
                 ax.set_ylabel("")
                 ax.set_xlabel("lag (ms)" if row is axes[-1] else "")
+            low, high = row[0].get_ylim()
+            row[0].set_ylim(low, high + 0.35 * (high - low))  # room for the words
             row[0].set_ylabel(f"{run.name}\ncorrelation across trials")
     return figure
 
@@ -157,5 +160,7 @@ def beside_cortex(runs: Sequence[Run], table: xr.Dataset) -> Figure:
         left.set_title("spiking networks")
         plotting.cortical_timescales(right, table, STREAM)
         right.set_title("macaque cortex (Murray et al. 2014)")
+        tau_ms = np.concatenate([table["tau_ms"], *(run.timescales["tau_ms"] for run in runs)])
+        left.set_ylim(np.nanmin(tau_ms) / 2, np.nanmax(tau_ms) * 2)  # intervals may have no end
         plotting.milliseconds(left.yaxis, left.get_ylim())
     return figure

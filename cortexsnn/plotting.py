@@ -325,7 +325,9 @@ def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = 
     ax.plot(lag[~in_fit], values[~in_fit], "o", markersize=3, color=colour, markerfacecolor="white")
     ax.plot(lag, fitted, color="#222222", linewidth=1.2)
     if np.isfinite(one["tau_ms"]):
-        words = f"τ = {float(one['tau_ms']):.0f} ms\n[{float(one['tau_low_ms']):.0f}, {float(one['tau_high_ms']):.0f}]"
+        high = float(one["tau_high_ms"])
+        interval = f"{float(one['tau_low_ms']):.0f}, {f'{high:.0f}' if np.isfinite(high) else '∞'}"
+        words = f"τ = {float(one['tau_ms']):.0f} ms\n[{interval}]"
     else:
         words = str(one["status"].item()).replace("_", " ")
     ax.text(0.97, 0.95, words, transform=ax.transAxes, ha="right", va="top", fontsize=8)
@@ -393,8 +395,9 @@ def cortical_timescales(ax: Axes, table: xr.Dataset, stream: str) -> Axes:
     """
     inside = table.isel(observation=np.flatnonzero(table["stream"].to_numpy() == stream))
     rank, area = inside["rank"].to_numpy(), inside["area"].to_numpy().astype(str)
-    ordered = sorted(set(zip(rank.tolist(), area.tolist(), strict=True)))
-    place = {name: index + 1 for index, (_, name) in enumerate(ordered)}
+    # Areas of equal rank stand in the order of their timescales.
+    height = {name: (rank[area == name][0], inside["tau_ms"].to_numpy()[area == name].mean()) for name in set(area)}
+    place = {name: index + 1 for index, name in enumerate(sorted(height, key=lambda name: height[name]))}
     datasets = list(dict.fromkeys(inside["dataset"].to_numpy().astype(str).tolist()))
     for index, dataset in enumerate(datasets):
         of_dataset = inside["dataset"].to_numpy().astype(str) == dataset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -34,7 +35,8 @@ def show_table(
     table = Table(title=title, title_justify="left", box=SIMPLE)
     shown = [index for index, column in enumerate(columns) if column != _NOTE]
     for index in shown:
-        table.add_column(columns[index], justify="left" if columns[index] in _LEFT else "right")
+        justify: Literal["left", "right"] = "left" if columns[index] in _LEFT else "right"
+        table.add_column(columns[index], justify=justify, no_wrap=index == 0)
     for row in rows:
         table.add_row(*(row[index] for index in shown))
     console.print(table)
