@@ -1,4 +1,4 @@
-"""Draw the figures of the documentation from a finished demonstration: python docs/make_figures.py demo."""
+"""Draw the figures of the documentation from a finished demonstration: python docs/make_figures.py demo docs/figures."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,9 @@ from cortexsnn import cortex, figures
 from cortexsnn.runs import load_runs
 
 
-def main(demo: Path) -> None:
-    """Write SVG files to docs/figures."""
-    runs = load_runs(demo)
-    folder = Path(__file__).parent / "figures"
+def main(demo: Path, folder: Path) -> None:
+    """Write SVG files to `folder`."""
+    runs = load_runs(demo, cortex.load_comparison(demo / "comparison.nc"))
     folder.mkdir(exist_ok=True)
     drawings = {
         "beside_cortex": figures.beside_cortex(runs, cortex.load("murray2014")),
@@ -21,4 +20,4 @@ def main(demo: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

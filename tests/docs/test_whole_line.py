@@ -1,6 +1,8 @@
 """The whole line by its verbs, on a network small enough to train in seconds: every file, and the report."""
 
+import runpy
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +116,11 @@ def test_run_is_read_back_whole(line):
     run = load_run(line / "runs" / "linear-seed0")
     assert (run.name, run.condition) == ("linear-seed0", "linear")
     assert [row["epoch"] for row in run.history] == [1, 2]
+
+
+def test_figures_of_the_documentation_can_be_drawn_again(line, tmp_path):
+    path = Path(__file__).parents[2] / "docs" / "make_figures.py"
+    module = runpy.run_path(str(path))
+    module["main"](line, tmp_path / "figures")
+    for name in ("beside_cortex", "autocorrelations"):
+        assert "</svg>" in (tmp_path / "figures" / f"{name}.svg").read_text(encoding="utf-8")
