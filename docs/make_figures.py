@@ -1,4 +1,4 @@
-"""Draw the figures of the documentation from a finished demonstration: python docs/make_figures.py demo docs/figures."""
+"""Draw the figures of the documentation from a finished demo: python docs/make_figures.py demo docs/figures."""
 
 import sys
 from pathlib import Path
