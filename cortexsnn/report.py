@@ -64,7 +64,7 @@ _TASKS = {
     "heidelberg": (
         "spoken digits",
         "Spoken digits as spikes of cochlear channels, several in a time step where a channel is busy. The answer is "
-        "the digit, read at the end of the utterance. With held-out speakers a few points of accuracy on one split are "
+        "the digit, read from the whole trial. With held-out speakers a few points of accuracy on one split are "
         "noise.",
     ),
 }
