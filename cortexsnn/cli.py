@@ -23,6 +23,7 @@ __all__ = ["main"]
 
 _PROG = "cortexsnn"
 _RESUMED = {"train", "demo"}
+_INPUT, _BOOTSTRAP, _PERMUTATIONS = 1, 2, 3  # streams of random numbers of one seed
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -76,7 +77,8 @@ def _simulate(options: argparse.Namespace) -> None:
         trials = pipeline.task_trials(dataset, options.trials)
     else:
         seed = options.seed
-        trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, np.random.default_rng(seed))
+        rng = np.random.default_rng([seed, _INPUT])
+        trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, rng)
     recorded = brian.simulate(network, trials.counts, device=options.device, progress=not options.quiet)
     recording.save(pipeline.annotated(recorded, options.input, trials, seed), options.out)
     print(f"{recorded.sizes['trial']} trials: {options.out}")
@@ -108,7 +110,7 @@ def _timescales(options: argparse.Namespace) -> None:
         start_ms=start_ms,
         max_lag_ms=options.max_lag_ms,
         bootstrap=options.bootstrap,
-        rng=np.random.default_rng(options.seed),
+        rng=np.random.default_rng([options.seed, _BOOTSTRAP]),
         progress=not options.quiet,
     )
     timescales.save(result.assign_attrs(seed=options.seed), options.out)
@@ -126,7 +128,7 @@ def _compare(options: argparse.Namespace) -> None:
     from cortexsnn.summary import correlation_rows
     from cortexsnn.terminal import show_table
 
-    rng = np.random.default_rng(options.seed)
+    rng = np.random.default_rng([options.seed, _PERMUTATIONS])
     comparison = pipeline.compare_files(options.timescales, options.out, options.table, rng)
     show_table("Depth and timescale", *correlation_rows(comparison))
 
