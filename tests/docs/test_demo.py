@@ -41,5 +41,5 @@ def test_an_interrupted_demo_goes_on(tmp_path, monkeypatch, capsys):
 
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
     write_text(tmp_path / "settings.json", json.dumps(settings | {"epochs": 99}))
-    with pytest.raises(InputError, match="epochs of the demo in .* is 99; expected 3, as now"):
+    with pytest.raises(InputError, match=r"epochs of the demo in .* is 99; expected 3, as now"):
         demo.run_demo("mts_xor", tmp_path, seeds=1)
