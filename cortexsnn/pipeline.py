@@ -87,7 +87,7 @@ def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
 
 
 def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.random.Generator) -> Trials:
-    """Poisson input at the mean rate of every training channel, long enough to measure the slowest layer.
+    """Input at the mean rate of every training channel, without structure, long enough for the slowest layer.
 
     Each trial has a burn-in of twice the slowest membrane time constant, then a window of five times it.
 
@@ -107,7 +107,7 @@ def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.
     Raises
     ------
     InputError
-        If there is not at least one trial, or the training split has no spikes.
+        If the network has no spiking layer, there is not at least one trial, or the training split has no spikes.
 
     Examples
     --------
@@ -118,6 +118,8 @@ def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.
     >>> trials.counts.shape, trials.burn_in_steps
     ((3, 14, 40), 4)
     """
+    if not network.hidden:
+        raise InputError("spiking populations of the network", [], "at least one, whose activity can be measured")
     slowest_s = max(float(p.tau_s.max()) for p in network.hidden)
     burn_in, window = (int(np.ceil(n * slowest_s / network.dt_s - 1e-9)) for n in (_BURN_IN_IN_TAU, _WINDOW_IN_TAU))
     counts = datasets.spontaneous(dataset.train, trials, burn_in + window, rng)
@@ -261,7 +263,8 @@ def agrees(agreement: xr.Dataset) -> bool:
     True
     """
     differing = int(agreement["differing"].sum()) + int(agreement.get("classes_differing", xr.DataArray(0)).sum())
-    return differing == 0 and float(relative_difference(agreement).max()) <= _MOST_DIFFERENCE
+    # A potential that is not a number agrees with nothing.
+    return differing == 0 and bool((relative_difference(agreement) <= _MOST_DIFFERENCE).all())
 
 
 def agreement_in_words(agreement: xr.Dataset) -> str:
@@ -283,7 +286,7 @@ def agreement_in_words(agreement: xr.Dataset) -> str:
     '0 of 1,200 spikes differ, potentials by at most 5.0e-13 of their largest'
     """
     differing, spikes = int(agreement["differing"].sum()), int(agreement["spikes"].sum())
-    largest = float(relative_difference(agreement).max())
+    largest = float(relative_difference(agreement).max(skipna=False))
     return f"{differing:,} of {spikes:,} spikes differ, potentials by at most {largest:.1e} of their largest"
 
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from cortexsnn import recording, timescales
 from cortexsnn.cli import main
@@ -164,6 +165,30 @@ def test_bins_are_the_whole_steps_nearest_to_50_ms(dt_s, expected):
     made = make_recording([], dt_s=dt_s, trials=1, steps=10, source="test")
     assert measuring_protocol(made) == pytest.approx((expected, 0.0))
     assert measuring_protocol(made, 20.0, 5.0) == (20.0, 5.0)
+
+
+def test_a_potential_that_is_not_a_number_agrees_with_nothing():
+    """The proof of agreement must not pass over NaN, as xarray's maximum does."""
+    from cortexsnn.pipeline import agreement_in_words, agrees
+
+    def table(*differences):
+        columns = {"differing": [0, 0], "spikes": [5, 0], "potential_scale": [2.0, 1.0]}
+        return xr.Dataset(
+            {k: ("population", v) for k, v in (columns | {"potential_difference": list(differences)}).items()}
+        )
+
+    assert agrees(table(1e-12, 0.0))
+    assert not agrees(table(1e-12, 1e-3))
+    assert not agrees(table(1e-12, float("nan")))
+    assert "nan" in agreement_in_words(table(1e-12, float("nan")))
+
+
+def test_activity_without_spiking_layers_is_refused(tmp_path, network_file, capsys):
+    network = Network.load(network_file)
+    readout = network["readout"]
+    weights = Projection("input", "readout", np.ones((2, 40)))
+    Network(0.01, (network["input"], readout), (weights,), "per_step", network.metadata).save(network_file)
+    _refused(capsys, ["simulate", network_file, "--input=spontaneous", "--out", tmp_path / "o.nc"], "spiking", "[]")
 
 
 def test_a_demo_folder_of_other_data_is_not_taken_for_its_own(tmp_path, capsys):
