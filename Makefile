@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= train,test,lint
+EXTRAS ?= train,sweep,test,lint
 PYTEST := $(BIN)/python -m pytest -q
 
 .PHONY: demo install test test-slow test-without-torch lint clean

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import cortexsnn
+from cortexsnn.arguments import add_experiment_options, experiment_description, read_settings
 from cortexsnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,42 +23,66 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _PROG = "cortexsnn"
-_RESUMED = {"train", "demo"}
+_RESUMED = {"train", "sweep", "demo"}
 _INPUT, _BOOTSTRAP, _PERMUTATIONS = 1, 2, 3  # streams of random numbers of one seed
 
 
 def _train(options: argparse.Namespace) -> None:
     import torch
 
-    from cortexsnn import datasets, hierarchy, training
+    from cortexsnn import training
+    from cortexsnn.experiment import Experiment
+    from cortexsnn.summary import layer_rows
+    from cortexsnn.terminal import show_table
 
     # One thread: small networks gain nothing from more, and results are the same on any number of cores.
     torch.set_num_threads(1)
-    loader = {} if options.data == "mts_xor" else {"channels_per_group": options.channels_per_group}
-    dataset = datasets.load(options.data, seed=options.seed, **loader)
-    shape = {"centre": options.centre, "steepness": options.steepness} if options.hierarchy == "tanh" else {}
-    tau_ms = hierarchy.profile(options.hierarchy, options.layers, options.tau_ms, options.span_ms, **shape)
-    architecture = training.Architecture(
-        channels=dataset.channels,
-        classes=dataset.classes,
-        hidden=(options.width,) * options.layers,
-        tau_s=tuple(float(tau) / 1000 for tau in tau_ms),
-        readout_tau_s=options.readout_tau_ms / 1000,
-        dt_s=dataset.dt_s,
-        dropout=options.dropout,
+    experiment = Experiment.described(experiment_description(options))
+    dataset = experiment.dataset()
+    architecture = experiment.architecture(dataset)
+    if not options.quiet:
+        show_table("Before training", *layer_rows(architecture))
+    result = training.fit(
+        dataset,
+        architecture,
+        experiment.training_protocol(),
+        folder=options.out,
+        device=options.device,
+        tensorboard=options.tensorboard,
+        progress=not options.quiet,
     )
-    protocol = training.Protocol(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        first_decay_epoch=options.first_decay_epoch,
-        decay_every=options.decay_every,
-        seed=options.seed,
-    )
-    result = training.fit(dataset, architecture, protocol, folder=options.out, progress=not options.quiet)
     print(
         f"test accuracy {100 * result.network.metadata['test_accuracy']:.1f} %: {options.out / 'network.safetensors'}"
     )
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from cortexsnn import sweeps
+    from cortexsnn.experiment import Experiment
+    from cortexsnn.summary import sweep_rows
+    from cortexsnn.terminal import show_table
+
+    settings = read_settings(options.settings)
+    known = {"base", "vary", "seeds"}
+    if unknown := sorted(settings.keys() - known):
+        raise InputError(f"'{unknown[0]}' in {options.settings}", settings[unknown[0]],
+                         "the tables [base] and [vary] and the list seeds, nothing else")  # fmt: skip
+    descriptions = sweeps.grid(settings.get("base", {}), settings.get("vary", {}), settings.get("seeds"))
+    for description in descriptions:
+        Experiment.described(description)
+    table = sweeps.run_sweep(
+        descriptions,
+        "cortexsnn.experiment:run",
+        options.out,
+        scheduler=options.scheduler,
+        workers=options.workers,
+        retry_failed=options.retry_failed,
+        progress=not options.quiet,
+    )
+    show_table("Test accuracy", *sweep_rows(table))
+    failed = int((table["status"] == "failed").sum())
+    print(f"{table.sizes['run'] - failed} runs done, {failed} failed: {options.out / 'sweep.nc'}")
+    return 1 if failed else 0
 
 
 def _network_and_data(options: argparse.Namespace) -> tuple[Network, Dataset]:
@@ -170,27 +195,23 @@ def _parser() -> argparse.ArgumentParser:
     seeded = argparse.ArgumentParser(add_help=False)
     seeded.add_argument("--seed", type=_whole(0), default=0, help="seed of all random numbers")
 
-    train = add("train", parents=[quiet, seeded], help="data set -> network")
+    train = add("train", parents=[quiet], help="data set -> network", formatter_class=argparse.HelpFormatter)
     train.add_argument(
         "--out", type=Path, required=True, metavar="RUN", help="folder of the run; goes on if it is there"
     )
-    train.add_argument("--data", default="mts_xor", help="mts_xor, or a folder with spike files in the layout of SHD")
-    train.add_argument("--channels-per-group", type=_whole(1), default=1, help="sum neighbouring cochlear channels")
-    train.add_argument("--hierarchy", default="linear", help="homogeneous, linear, reversed or tanh")
-    train.add_argument("--tau-ms", type=float, default=300.0, help="mean membrane time constant")
-    train.add_argument("--span-ms", type=float, default=500.0, help="last minus first membrane time constant")
-    train.add_argument("--centre", type=float, default=0.5, help="depth of the steepest rise (tanh)")
-    train.add_argument("--steepness", type=float, default=0.5, help="width of the rise (tanh)")
-    train.add_argument("--readout-tau-ms", type=float, default=50.0, help="time constant of the readout")
-    train.add_argument("--layers", type=_whole(1), default=4, help="hidden layers")
-    train.add_argument("--width", type=_whole(1), default=32, help="neurons of each hidden layer")
-    train.add_argument("--dropout", type=float, default=0.1)
-    train.add_argument("--epochs", type=_whole(1), default=60)
-    train.add_argument("--batch-size", type=_whole(1), default=256)
-    train.add_argument("--learning-rate", type=float, default=0.01)
-    train.add_argument("--first-decay-epoch", type=_whole(1), default=25, help="first fall of the learning rate")
-    train.add_argument("--decay-every", type=_whole(1), default=10, help="epochs between falls")
+    train.add_argument("--seed", type=_whole(0), default=None, help="seed of all random numbers; 0 if not given")
+    train.add_argument("--device", default="cpu", help="where torch computes: cpu or cuda")
+    train.add_argument("--tensorboard", action="store_true", help="write an event file for TensorBoard too")
+    add_experiment_options(train)
     train.set_defaults(run=_train)
+
+    sweep = add("sweep", parents=[quiet], help="settings file -> many networks and their table")
+    sweep.add_argument("settings", type=Path, help="TOML file with [base], [vary] and seeds")
+    sweep.add_argument("--out", type=Path, required=True, metavar="SWEEP", help="folder; goes on if it is there")
+    sweep.add_argument("--workers", type=_whole(1), default=None, help="processes; as many as cores if not given")
+    sweep.add_argument("--scheduler", default=None, help="address of a Dask scheduler, for workers elsewhere")
+    sweep.add_argument("--retry-failed", action="store_true", help="try the runs again that failed")
+    sweep.set_defaults(run=_sweep)
 
     given = argparse.ArgumentParser(add_help=False)
     given.add_argument("network", type=Path, help="network file")
@@ -273,6 +294,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
+        if error.name in {"distributed", "dask"}:
+            print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
+            return 2
         if error.name != "torch":
             raise
         print(f"{_PROG} {options.verb}: torch is not installed; pip install 'cortexsnn[train]'", file=sys.stderr)

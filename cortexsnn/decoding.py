@@ -6,7 +6,7 @@ The two decoders are those of Moro et al. 2024 (https://doi.org/10.48550/arXiv.2
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cortexsnn.errors import InputError
 from cortexsnn.network import DECODERS
@@ -19,7 +19,7 @@ def _softmax(potential: NDArray[np.float64]) -> NDArray[np.float64]:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def decode(potential: NDArray[np.float64], decoder: str) -> NDArray[np.int64]:
+def decode(potential: ArrayLike, decoder: str) -> NDArray[np.int64]:
     """Read classes from the potentials of a readout.
 
     Parameters
@@ -43,13 +43,13 @@ def decode(potential: NDArray[np.float64], decoder: str) -> NDArray[np.int64]:
     >>> decode(potential, "sum_of_softmax")
     array([0])
     """
-    potential = np.asarray(potential, dtype=np.float64)
-    if potential.ndim != 3:
-        raise InputError("shape of potential", potential.shape, "(trial, time, class)")
+    values = np.asarray(potential, dtype=np.float64)
+    if values.ndim != 3:
+        raise InputError("shape of potential", values.shape, "(trial, time, class)")
     if decoder == "per_step":
-        return potential.argmax(axis=-1)
+        return values.argmax(axis=-1)
     if decoder == "sum_of_softmax":
-        return _softmax(potential).sum(axis=1).argmax(axis=-1)
+        return _softmax(values).sum(axis=1).argmax(axis=-1)
     raise InputError("decoder", decoder, f"one of {', '.join(DECODERS)}")
 
 

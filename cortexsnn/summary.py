@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from cortexsnn.hierarchy import receptive_field_steps
 from cortexsnn.runs import Run, relative_difference
 
-__all__ = ["accuracy_rows", "agreement_rows", "correlation_rows", "timescale_rows", "verdict"]
+if TYPE_CHECKING:
+    from cortexsnn.training import Architecture
+
+__all__ = [
+    "accuracy_rows",
+    "agreement_rows",
+    "correlation_rows",
+    "layer_rows",
+    "sweep_rows",
+    "timescale_rows",
+    "verdict",
+]
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -22,6 +35,64 @@ _SHORT = {
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if np.isfinite(share) else "-"
+
+
+def layer_rows(architecture: Architecture) -> Rows:
+    """What every hidden layer remembers before it is trained.
+
+    Parameters
+    ----------
+    architecture : Architecture
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+        With the effective memory (mean lag of the impulse response without spikes) of the layer and summed over depth.
+    """
+    columns = ["layer", "neurons", "τ (ms)", "kernel", "dilation", "receptive field (ms)"]
+    columns += ["effective memory (ms)", "summed over depth (ms)"]
+    memory, step_ms = architecture.effective_memory(), 1000 * architecture.dt_s
+    tau_ms = 1000 * architecture.within_alpha_bounds([layer.tau_s for layer in architecture.layers])
+    rows = []
+    for index, layer in enumerate(architecture.layers):
+        field_ms = step_ms * receptive_field_steps(layer.kernel_size, layer.dilation)
+        figures = (tau_ms[index], 1000 * memory.layer_s[index], 1000 * memory.cumulative_s[index])
+        tau, own, summed = (f"{figure:.0f}" for figure in figures)
+        tau += ", learned" if layer.learned_tau else ""
+        counted = (str(layer.size), tau, str(layer.kernel_size), str(layer.dilation))
+        rows.append([f"hidden{index + 1}", *counted, f"{field_ms:.0f}", own, summed])
+    return columns, rows
+
+
+def sweep_rows(table: xr.Dataset) -> Rows:
+    """Test accuracy of a sweep: one row for each setting, its seeds together.
+
+    Parameters
+    ----------
+    table : xarray.Dataset
+        Of `cortexsnn.sweeps.run_sweep`.
+
+    Returns
+    -------
+    columns : list of str
+    rows : list of list of str
+    """
+    varied = [str(name) for name in table.coords if name not in ("hash", "seed", "run")]
+    columns = [*varied, "runs", "failed", "median", "mean", "lowest", "highest"]
+    settings: dict[tuple[str, ...], list[int]] = {}
+    for index in range(table.sizes["run"]):
+        settings.setdefault(tuple(str(table[name].values[index]) for name in varied), []).append(index)
+    rows = []
+    for setting, members in settings.items():
+        failed = int((table["status"].values[members] == "failed").sum())
+        accuracies = table["test_accuracy"].values[members] if "test_accuracy" in table else np.array([])
+        accuracies = accuracies[np.isfinite(accuracies)]
+        figures = ["-"] * 4
+        if accuracies.size:
+            figures = [_percent(f(accuracies)) for f in (np.median, np.mean, np.min, np.max)]
+        rows.append([*setting, str(len(members)), str(failed), *figures])
+    return columns, rows
 
 
 def accuracy_rows(runs: Sequence[Run]) -> Rows:

@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from cortexsnn.datasets import heidelberg, mts_xor
-from cortexsnn.datasets.dataset import Dataset, Split, mean_counts, spontaneous
+from cortexsnn.datasets.dataset import Dataset, Split, TrainingData, mean_counts, spontaneous
 from cortexsnn.errors import InputError
 
-__all__ = ["Dataset", "Split", "heidelberg", "load", "load_described", "mean_counts", "mts_xor", "spontaneous"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "TrainingData",
+    "heidelberg",
+    "load",
+    "load_described",
+    "mean_counts",
+    "mts_xor",
+    "spontaneous",
+]
 
 
 def load(name: str | Path, *, seed: int = 0, **options: Any) -> Dataset:

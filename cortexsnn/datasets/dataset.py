@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
 
-__all__ = ["Dataset", "Split", "mean_counts", "spontaneous"]
+__all__ = ["Dataset", "Split", "TrainingData", "mean_counts", "spontaneous"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,28 @@ class Split:
         """A part of the trials."""
         speaker = None if self.speaker is None else self.speaker[trials]
         return Split(self.counts[trials], self.labels[trials], speaker)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a training loop may see of a `Dataset`: everything but the test split.
+
+    Parameters
+    ----------
+    classes : int
+    decoder : str
+    dt_s : float
+    train, validation : Split
+    scored_steps : array of bool, shape (time,), optional
+        As in `Dataset`.
+    """
+
+    classes: int
+    decoder: str
+    dt_s: float
+    train: Split
+    validation: Split
+    scored_steps: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +98,11 @@ class Dataset:
     def channels(self) -> int:
         """Number of input channels."""
         return int(self.train.counts.shape[2])
+
+    @property
+    def training_data(self) -> TrainingData:
+        """All but the test split, so that nothing that is chosen in training can depend on it."""
+        return TrainingData(self.classes, self.decoder, self.dt_s, self.train, self.validation, self.scored_steps)
 
 
 def mean_counts(split: Split) -> NDArray[np.float64]:

@@ -1,8 +1,32 @@
 """Training of spiking networks in PyTorch, and their way into a `Network`."""
 
-from cortexsnn.training.fit import Fit, Protocol, fit
-from cortexsnn.training.folding import simulate, to_network
-from cortexsnn.training.model import Architecture, SpikingNetwork
+from cortexsnn.training.architecture import Architecture, Layer, LearnedTau, stack
+from cortexsnn.training.diagnosis import Finding, diagnose
+from cortexsnn.training.fit import Fit, fit
+from cortexsnn.training.folding import to_network
+from cortexsnn.training.model import SpikingNetwork
+from cortexsnn.training.protocol import ChannelShift, Protocol, Regularisation, Schedule, paper_protocol
 from cortexsnn.training.scan import lif_scan
+from cortexsnn.training.simulation import simulate
+from cortexsnn.training.surrogate import Surrogate
 
-__all__ = ["Architecture", "Fit", "Protocol", "SpikingNetwork", "fit", "lif_scan", "simulate", "to_network"]
+__all__ = [
+    "Architecture",
+    "ChannelShift",
+    "Finding",
+    "Fit",
+    "Layer",
+    "LearnedTau",
+    "Protocol",
+    "Regularisation",
+    "Schedule",
+    "SpikingNetwork",
+    "Surrogate",
+    "diagnose",
+    "fit",
+    "lif_scan",
+    "paper_protocol",
+    "simulate",
+    "stack",
+    "to_network",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,14 @@ class Checkpoint:
         Figures of every epoch so far.
     tensors : mapping of str to torch.Tensor
         Named tensors of the model, of the best model, and of the optimiser.
+    findings : list of dict
+        What has been said to go wrong.
     """
 
     description: Mapping[str, Any]
     history: list[dict[str, Any]]
     tensors: Mapping[str, torch.Tensor]
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
     def part(self, prefix: str) -> dict[str, torch.Tensor]:
         """The tensors of one part, without its prefix."""
@@ -51,7 +54,8 @@ def save(checkpoint: Checkpoint, path: str | Path) -> None:
     checkpoint : Checkpoint
     path : path-like
     """
-    header = json.dumps({"description": dict(checkpoint.description), "history": checkpoint.history})
+    known = {"history": checkpoint.history, "findings": checkpoint.findings}
+    header = json.dumps({"description": dict(checkpoint.description), **known})
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     with replacing(path) as temporary:
         save_file(tensors, str(temporary), metadata={_KEY: header})
@@ -87,7 +91,7 @@ def load(path: str | Path) -> Checkpoint:
         with safe_open(str(checked), framework="pt") as file:
             header = json.loads((file.metadata() or {})[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Checkpoint(header["description"], header["history"], tensors)
+        return Checkpoint(header["description"], header["history"], tensors, header["findings"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError("checkpoint", str(checked), "a complete checkpoint of cortexsnn",
                          f"remove it to train from the start ({type(error).__name__}: {error})") from None  # fmt: skip

@@ -1,111 +1,51 @@
-"""The trainable network: linear map, batch normalisation, LIF neurons, dropout; a leaky-integrator readout."""
+"""The trainable network: spiking layers with dropout between them, and a leaky-integrator readout."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
 
-from cortexsnn.errors import InputError
-from cortexsnn.training.scan import leaky_integral, lif_scan
+from cortexsnn.training.architecture import Architecture
+from cortexsnn.training.layers import Normalised, SpikingLayer
+from cortexsnn.training.scan import leaky_integral
+from cortexsnn.training.time_constants import FixedTimeConstants
 
-__all__ = ["Architecture", "Normalised", "SpikingNetwork"]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What is trained: sizes and time constants of a feed-forward network.
-
-    Parameters
-    ----------
-    channels, classes : int
-        Number of input channels and of readout neurons.
-    hidden : tuple of int
-        Number of neurons of each hidden layer.
-    tau_s : tuple of float
-        Membrane time constant of each hidden layer in seconds.
-    readout_tau_s : float
-        Time constant of the readout in seconds.
-    dt_s : float
-        Time step in seconds.
-    dropout : float
-        Probability that a hidden spike is dropped in training, each step on its own.
-    surrogate_width : float
-        Width of the box surrogate.
-
-    Examples
-    --------
-    >>> Architecture(channels=40, classes=2, hidden=(10, 10), tau_s=(0.05, 0.5), readout_tau_s=0.05, dt_s=0.01).dropout
-    0.1
-    """
-
-    channels: int
-    classes: int
-    hidden: tuple[int, ...]
-    tau_s: tuple[float, ...]
-    readout_tau_s: float
-    dt_s: float
-    dropout: float = 0.1
-    surrogate_width: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(int(n) for n in self.hidden))
-        object.__setattr__(self, "tau_s", tuple(float(tau) for tau in self.tau_s))
-        if not self.hidden or min(self.hidden) < 1:
-            raise InputError("hidden", self.hidden, "at least one hidden layer of at least one neuron")
-        if len(self.tau_s) != len(self.hidden):
-            raise InputError("tau_s", self.tau_s, f"{len(self.hidden)} values, one for each hidden layer")
-        for name in ("tau_s", "readout_tau_s", "dt_s"):
-            values = np.asarray(getattr(self, name))
-            if not np.all(np.isfinite(values) & (values > 0)):
-                raise InputError(name, getattr(self, name), "positive seconds")
-        if not 0 <= self.dropout < 1:
-            raise InputError("dropout", self.dropout, "a probability from 0 to below 1")
-        if not self.surrogate_width > 0:
-            raise InputError("surrogate_width", self.surrogate_width, "a positive number")
+__all__ = ["Activity", "SpikingNetwork"]
 
 
-class Normalised(nn.Module):
-    """Linear map without bias, then batch normalisation over trials and time.
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """What a batch of trials does in a network.
 
     Parameters
     ----------
-    sources, targets : int
-        Number of neurons before and after.
-    generator : torch.Generator
-        Draws the initial weights.
+    readout : torch.Tensor, shape (time, trial, class)
+        Potentials of the readout.
+    spikes, potentials : list of torch.Tensor, shape (time, trial, neuron)
+        Of each hidden layer; spikes before dropout.
     """
 
-    def __init__(self, sources: int, targets: int, generator: torch.Generator) -> None:
-        super().__init__()
-        # nn.Linear would draw weights from torch's global generator, and disturb the user's random numbers.
-        self.linear = nn.utils.skip_init(nn.Linear, sources, targets, bias=False)
-        bound = 1 / np.sqrt(sources)
-        with torch.no_grad():
-            self.linear.weight.uniform_(-bound, bound, generator=generator)
-        self.norm = nn.BatchNorm1d(targets)
-
-    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
-        """Input current, shape (time, trial, target), of spikes of shape (time, trial, source)."""
-        current = self.linear(spikes)
-        return self.norm(current.flatten(0, 1)).view_as(current)
+    readout: torch.Tensor
+    spikes: list[torch.Tensor]
+    potentials: list[torch.Tensor]
 
 
 class SpikingNetwork(nn.Module):
-    """A feed-forward network of LIF layers with a leaky-integrator readout.
+    """A chain of LIF layers with a leaky-integrator readout.
 
     Parameters
     ----------
     architecture : Architecture
     generator : torch.Generator
-        Draws the initial weights, uniform within 1/sqrt(number of sources).
+        Draws the initial weights, and the time constants if they are drawn.
 
     Examples
     --------
-    >>> architecture = Architecture(4, 2, (8, 8), (0.02, 0.1), readout_tau_s=0.05, dt_s=0.01)
+    >>> from cortexsnn.training.architecture import stack
+    >>> architecture = Architecture(4, 2, stack((8, 8), tau_s=(0.02, 0.1)), readout_tau_s=0.05, dt_s=0.01)
     >>> network = SpikingNetwork(architecture, torch.Generator().manual_seed(0))
     >>> network(torch.ones(20, 3, 4), np.random.default_rng(0)).shape
     torch.Size([20, 3, 2])
@@ -114,17 +54,34 @@ class SpikingNetwork(nn.Module):
     def __init__(self, architecture: Architecture, generator: torch.Generator) -> None:
         super().__init__()
         self.architecture = architecture
-        sizes = (architecture.channels, *architecture.hidden, architecture.classes)
-        self.maps = nn.ModuleList(Normalised(m, n, generator) for m, n in pairwise(sizes))
-        for index, (size, tau_s) in enumerate(zip(architecture.hidden, architecture.tau_s, strict=True)):
-            alpha = torch.full((size,), float(np.exp(-architecture.dt_s / tau_s)))
-            self.register_buffer(f"alpha{index}", alpha)
-        readout_alpha = float(np.exp(-architecture.dt_s / architecture.readout_tau_s))
-        self.register_buffer("readout_alpha", torch.full((architecture.classes,), readout_alpha))
-        self.active: list[float] = []
+        sizes = [architecture.channels, *(layer.size for layer in architecture.layers)]
+        bounds = architecture.weight_bounds or (None,) * len(sizes)
+        self.layers = nn.ModuleList(
+            SpikingLayer(sources, layer, architecture, bound, generator)
+            for sources, layer, bound in zip(sizes, architecture.layers, bounds, strict=False)
+        )
+        self.readout = Normalised(sizes[-1], architecture.classes, (0,), bounds[-1], generator)
+        self.readout_tau = FixedTimeConstants(np.full(architecture.classes, architecture.readout_tau_s))
 
-    def forward(self, counts: torch.Tensor, rng: np.random.Generator | None = None) -> torch.Tensor:
-        """Potentials of the readout.
+    @property
+    def hidden(self) -> list[SpikingLayer]:
+        """The spiking layers."""
+        return [layer for layer in self.layers if isinstance(layer, SpikingLayer)]
+
+    @property
+    def connections(self) -> list[Normalised]:
+        """Feed-forward connections into every layer and the readout."""
+        return [*(layer.incoming for layer in self.hidden), self.readout]
+
+    def multiply_in(self, dtype: torch.dtype | None) -> None:
+        """Do the matrix products of feed-forward connections in another type, or in that of the weights."""
+        for connections in self.connections:
+            connections.matmul_dtype = dtype
+
+    def run(
+        self, counts: torch.Tensor, rng: np.random.Generator | None = None, *, batch_statistics: bool = False
+    ) -> Activity:
+        """Run trials and keep what every layer does.
 
         Parameters
         ----------
@@ -132,20 +89,37 @@ class SpikingNetwork(nn.Module):
             Input spikes.
         rng : numpy.random.Generator, optional
             Draws the dropout; needed in training mode if there is any.
+        batch_statistics : bool
+            Outside training: normalise by this batch instead of by the running statistics.
+
+        Returns
+        -------
+        Activity
+        """
+        spikes, all_spikes, all_potentials = counts, [], []
+        for layer in self.hidden:
+            fired, potential = layer(spikes, batch_statistics=batch_statistics)
+            all_spikes.append(fired)
+            all_potentials.append(potential)
+            spikes = self._dropped(fired, rng)
+        current = self.readout(spikes, batch_statistics=batch_statistics)
+        alpha = self.readout_tau.alpha(self.architecture.dt_s, current.dtype)
+        return Activity(leaky_integral(current, alpha), all_spikes, all_potentials)
+
+    def forward(self, counts: torch.Tensor, rng: np.random.Generator | None = None) -> torch.Tensor:
+        """Potentials of the readout.
+
+        Parameters
+        ----------
+        counts : torch.Tensor, shape (time, trial, channel)
+        rng : numpy.random.Generator, optional
+            As in `run`.
 
         Returns
         -------
         torch.Tensor, shape (time, trial, class)
         """
-        spikes = counts
-        self.active = []
-        for index in range(len(self.architecture.hidden)):
-            alpha = self.get_buffer(f"alpha{index}")
-            threshold = torch.ones_like(alpha)
-            spikes, _ = lif_scan(self.maps[index](spikes), alpha, threshold, self.architecture.surrogate_width)
-            self.active.append(float(spikes.detach().mean()))
-            spikes = self._dropped(spikes, rng)
-        return leaky_integral(self.maps[-1](spikes), self.get_buffer("readout_alpha"))
+        return self.run(counts, rng).readout
 
     def _dropped(self, spikes: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Inverted dropout with its own generator, so that a run can be repeated.

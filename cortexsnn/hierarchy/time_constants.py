@@ -1,7 +1,7 @@
 """Profiles over depth: how time constants change from the first hidden layer to the last.
 
-The formulas are those of Moro et al. 2024, "The Role of Temporal Hierarchy in Spiking Neural Networks"
-(https://doi.org/10.48550/arXiv.2407.18838). Values are plain numbers in the unit in which the mean is given.
+The formulas of `linear` and `tanh` are those of Moro et al. 2024, "The Role of Temporal Hierarchy in Spiking Neural
+Networks" (https://doi.org/10.48550/arXiv.2407.18838). Values are plain numbers in the unit in which the mean is given.
 """
 
 from __future__ import annotations
@@ -10,19 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
+from cortexsnn.hierarchy.checks import Values, generator, number, number_of_layers, whole
 
-__all__ = ["PROFILES", "homogeneous", "linear", "profile", "reversed_linear", "tanh"]
-
-Values = NDArray[np.float64]
-
-
-def _number_of_layers(layers: int) -> int:
-    if isinstance(layers, bool) or not isinstance(layers, int | np.integer) or layers < 1:
-        raise InputError("layers", layers, "a whole number of hidden layers, at least 1")
-    return int(layers)
+__all__ = ["PROFILES", "geometric", "homogeneous", "linear", "profile", "reversed_linear", "shuffled", "tanh"]
 
 
 def _positive(values: Values, name: str, mean: float, span: float) -> Values:
@@ -31,9 +23,10 @@ def _positive(values: Values, name: str, mean: float, span: float) -> Values:
     The original code cuts negative time constants to zero. A neuron without memory is another model, so it is
     refused here.
     """
+    mean, span = number("mean", mean, finite=False), number("span", span, finite=False)
     finite = np.isfinite(mean) and np.isfinite(span)
     tau = mean + span * values if finite else np.full(values.shape, np.nan)
-    if not np.all(tau > 0):
+    if not np.all((tau > 0) & np.isfinite(tau)):
         raise InputError(f"profile '{name}' with mean {mean:g} and span {span:g}", tau.tolist(),
                          "a positive time constant in every layer", "choose |span| < 2 * mean")  # fmt: skip
     return tau
@@ -63,7 +56,7 @@ def homogeneous(layers: int, mean: float) -> Values:
     >>> homogeneous(3, 100.0)
     array([100., 100., 100.])
     """
-    return _positive(np.zeros(_number_of_layers(layers)), "homogeneous", mean, 0.0)
+    return _positive(np.zeros(number_of_layers(layers)), "homogeneous", mean, 0.0)
 
 
 def linear(layers: int, mean: float, span: float) -> Values:
@@ -92,7 +85,7 @@ def linear(layers: int, mean: float, span: float) -> Values:
     >>> linear(4, 100.0, 150.0)
     array([ 25.,  75., 125., 175.])
     """
-    if _number_of_layers(layers) == 1:
+    if number_of_layers(layers) == 1:
         return homogeneous(1, mean)
     return _positive(np.linspace(-0.5, 0.5, layers), "linear", mean, span)
 
@@ -157,9 +150,10 @@ def tanh(layers: int, mean: float, span: float, centre: float = 0.5, steepness: 
     >>> tanh(4, 100.0, 150.0).round(1)
     array([ 25. ,  68.3, 131.7, 175. ])
     """
+    centre, steepness = number("centre", centre), number("steepness", steepness, finite=False)
     if not np.isfinite(steepness) or steepness <= 0:
         raise InputError("steepness", steepness, "a positive number", "0.5 is the usual value")
-    if _number_of_layers(layers) == 1:
+    if number_of_layers(layers) == 1:
         return homogeneous(1, mean)
     rise = np.tanh((np.linspace(0.0, 1.0, layers) - centre) / steepness)
     rise = rise - rise.min()
@@ -168,26 +162,20 @@ def tanh(layers: int, mean: float, span: float, centre: float = 0.5, steepness: 
     return _positive(rise / rise.max() - 0.5, "tanh", mean, span)
 
 
-PROFILES: dict[str, Callable[..., Values]] = {
-    "homogeneous": lambda layers, mean, span=0.0: homogeneous(layers, mean),
-    "linear": linear,
-    "reversed": reversed_linear,
-    "tanh": tanh,
-}
+def geometric(layers: int, mean: float, span: float) -> Values:
+    """Time constants with a constant ratio between neighbours, from ``mean - span/2`` to ``mean + span/2``.
 
-
-def profile(name: str, layers: int, mean: float, span: float = 0.0, **shape: Any) -> Values:
-    """Look a profile up by its name.
+    The two ends are those of `linear`, and the layers between are ``numpy.geomspace`` of the same ends: equal steps on
+    a logarithmic axis. `mean` is therefore the middle of the ends, and the mean over layers is below it.
 
     Parameters
     ----------
-    name : {"homogeneous", "linear", "reversed", "tanh"}
     layers : int
-        Number of hidden layers.
-    mean, span : float
-        Mean time constant, and last minus first. `homogeneous` has no span.
-    **shape
-        `centre` and `steepness` of the tanh profile.
+        Number of hidden layers. A single layer gets the mean.
+    mean : float
+        Half-way between the first and the last time constant.
+    span : float
+        Last minus first time constant; negative for a reversed hierarchy.
 
     Returns
     -------
@@ -196,18 +184,110 @@ def profile(name: str, layers: int, mean: float, span: float = 0.0, **shape: Any
     Raises
     ------
     InputError
-        If the name is unknown or a time constant would not be positive.
+        If a time constant would not be positive.
+
+    Examples
+    --------
+    >>> geometric(4, 45.0, 70.0).round(1)
+    array([10., 20., 40., 80.])
+    """
+    if number_of_layers(layers) == 1:
+        return homogeneous(1, mean)
+    first, last = _positive(np.array([-0.5, 0.5]), "geometric", mean, span)
+    tau = first * (last / first) ** np.linspace(0.0, 1.0, layers)
+    tau[-1] = last
+    return tau
+
+
+def shuffled(layers: int, mean: float, span: float, rng: np.random.Generator) -> Values:
+    """The time constants of the linear profile in random order: the same values without a hierarchy.
+
+    With three layers or more the order is never the ascending one nor the descending one: those are drawn again, and
+    all other orders are equally likely. Two layers have no other order, so either may come.
+
+    Parameters
+    ----------
+    layers : int
+        Number of hidden layers. A single layer gets the mean.
+    mean, span : float
+        As in `linear`.
+    rng : numpy.random.Generator
+        Draws the order.
+
+    Returns
+    -------
+    numpy.ndarray, shape (layers,)
+
+    Raises
+    ------
+    InputError
+        If a time constant would not be positive or `rng` is no generator.
+
+    Examples
+    --------
+    >>> shuffled(4, 100.0, 150.0, np.random.default_rng(0))
+    array([125.,  25.,  75., 175.])
+    """
+    tau, rng = linear(layers, mean, span), generator(rng)
+    order = rng.permutation(layers)
+    while layers > 2 and np.ptp(np.diff(order)) == 0:  # steps all +1 or all -1
+        order = rng.permutation(layers)
+    return tau[order]
+
+
+def _shuffled_by_seed(layers: int, mean: float, span: float, seed: int | None = None) -> Values:
+    if seed is None:
+        raise InputError("seed of profile 'shuffled'", seed, "a whole number, at least 0",
+                         "the same seed gives the same order of layers")  # fmt: skip
+    whole("seed of profile 'shuffled'", seed, 0, "a whole number")
+    return shuffled(layers, mean, span, np.random.default_rng(seed))
+
+
+PROFILES: dict[str, Callable[..., Values]] = {
+    "homogeneous": lambda layers, mean, span=0.0: homogeneous(layers, mean),
+    "linear": linear,
+    "reversed": reversed_linear,
+    "tanh": tanh,
+    "geometric": geometric,
+    "shuffled": _shuffled_by_seed,
+}
+
+_SHAPES = {"tanh": {"centre", "steepness"}, "shuffled": {"seed"}}
+
+
+def profile(name: str, layers: int, mean: float, span: float = 0.0, **shape: Any) -> Values:
+    """Look a profile up by its name.
+
+    Parameters
+    ----------
+    name : {"homogeneous", "linear", "reversed", "tanh", "geometric", "shuffled"}
+    layers : int
+        Number of hidden layers.
+    mean, span : float
+        Mean time constant, and last minus first. `homogeneous` has no span.
+    **shape
+        `centre` and `steepness` of the tanh profile; `seed`, a whole number, of the shuffled profile, which has no
+        default: runs that differ in nothing but their seed should not all share one order by accident.
+
+    Returns
+    -------
+    numpy.ndarray, shape (layers,)
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, a time constant would not be positive, or the shape does not belong to the profile.
 
     Examples
     --------
     >>> profile("reversed", 3, 100.0, 100.0)
     array([150., 100.,  50.])
+    >>> profile("shuffled", 3, 100.0, 100.0, seed=0)
+    array([150.,  50., 100.])
     """
-    if name not in PROFILES:
+    if not isinstance(name, str) or name not in PROFILES:
         raise InputError("hierarchy profile", name, f"one of {', '.join(sorted(PROFILES))}")
-    try:
-        return PROFILES[name](layers, mean, span, **shape)
-    except TypeError:
-        raise InputError(
-            f"shape of profile '{name}'", shape, "centre and steepness with 'tanh', nothing else"
-        ) from None
+    if not set(shape) <= _SHAPES.get(name, set()):
+        raise InputError(f"shape of profile '{name}'", shape,
+                         "centre and steepness with 'tanh', seed with 'shuffled', nothing else")  # fmt: skip
+    return PROFILES[name](layers, mean, span, **shape)

@@ -1,0 +1,58 @@
+"""What the modules of this package ask of the numbers they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexsnn.errors import InputError
+
+__all__ = ["Values", "generator", "number", "number_of_layers", "positive", "whole"]
+
+Values = NDArray[np.float64]
+
+
+def whole(field: str, value: Any, lowest: int, expected: str) -> int:
+    """Return `value` as int if it is a whole number of at least `lowest`; ``True`` and ``2.0`` are not."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+        raise InputError(field, value, f"{expected}, at least {lowest}")
+    return int(value)
+
+
+def number_of_layers(layers: Any) -> int:
+    """Return the number of hidden layers as int."""
+    return whole("layers", layers, 1, "a whole number of hidden layers")
+
+
+def _real(value: Any) -> Values | None:
+    """Return `value` as float64 array; None if it does not consist of real numbers."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # a list of lists of different lengths
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def number(field: str, value: Any, *, finite: bool = True) -> float:
+    """Return `value` as float if it is one number, and a finite one unless `finite` is False."""
+    array = _real(value)
+    if array is None or array.ndim or (finite and not np.isfinite(array)):
+        raise InputError(field, value, "a finite number")
+    return float(array)
+
+
+def positive(field: str, values: Any, expected: str, hint: str = "", *, dimensions: int = 0) -> Values:
+    """Return `values` as float64 array if they are positive and finite, with at most so many dimensions."""
+    array = _real(values)
+    if array is None or array.ndim > dimensions or not array.size or not np.all((array > 0) & np.isfinite(array)):
+        raise InputError(field, values, expected, hint)
+    return array
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """Return `rng` if it is a NumPy generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise InputError("rng", rng, "a numpy.random.Generator", "numpy.random.default_rng(seed) makes one")
+    return rng

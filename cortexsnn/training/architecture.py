@@ -1,0 +1,269 @@
+"""What is trained: frozen descriptions of layers and of the whole network, without any weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cortexsnn.errors import InputError
+from cortexsnn.hierarchy import DISTRIBUTIONS, EffectiveMemory, effective_memory_s
+from cortexsnn.network.validation import RESETS
+from cortexsnn.training.surrogate import Surrogate
+
+__all__ = ["Architecture", "Layer", "LearnedTau", "stack"]
+
+
+def _positive_seconds(value: Any, name: str) -> None:
+    values = np.asarray(value, dtype=np.float64)
+    if not np.all(np.isfinite(values) & (values > 0)):
+        raise InputError(name, value, "positive seconds")
+
+
+def _whole(value: Any, name: str, lowest: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+        raise InputError(name, value, f"a whole number of at least {lowest}")
+
+
+@dataclass(frozen=True)
+class LearnedTau:
+    """Membrane time constants that are learned within bounds.
+
+    tau = low (high / low)^sigmoid(p) with p free: the bounds are never reached, and no gradient is cut off.
+
+    Parameters
+    ----------
+    per : {"neuron", "layer"}
+        One time constant for each neuron or one for the whole layer.
+    low_s, high_s : float
+        Bounds in seconds.
+
+    Examples
+    --------
+    >>> LearnedTau(per="layer").high_s
+    2.0
+    """
+
+    per: str = "neuron"
+    low_s: float = 0.002
+    high_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.per not in ("neuron", "layer"):
+            raise InputError("per of the learned tau", self.per, "'neuron' or 'layer'")
+        _positive_seconds((self.low_s, self.high_s), "bounds of the learned tau")
+        if not self.low_s < self.high_s:
+            raise InputError("bounds of the learned tau", (self.low_s, self.high_s), "the lower one first")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of LIF neurons and the connections that lead into it.
+
+    Parameters
+    ----------
+    size : int
+        Number of neurons.
+    tau_s : float
+        Membrane time constant in seconds; where it is learned, the one to begin with.
+    tau_distribution : {"none", "uniform", "normal", "gamma"}
+        How time constants differ between the neurons (`cortexsnn.hierarchy.draw_time_constants`).
+    tau_spread : float
+        Relative width of that distribution.
+    learned_tau : LearnedTau, optional
+    kernel_size, dilation : int
+        Taps of the causal convolution over time that leads into the layer, and steps between them. A kernel of 1
+        is an ordinary dense connection.
+    recurrent : bool
+        Connections within the layer, one step late.
+    self_connections : bool
+        Whether a neuron of a recurrent layer may excite itself; by default the diagonal is 0.
+    reset : {"subtract", "subtract_decayed", "zero"}
+        What a spike does to the membrane potential (`cortexsnn.reference`).
+    adaptation_strength : float
+        Rise of the threshold per spike; 0 for a fixed threshold.
+    adaptation_tau_s : float
+        Time constant of its return in seconds.
+
+    Raises
+    ------
+    InputError
+        If any of it cannot be trained; the message names it.
+
+    Examples
+    --------
+    >>> Layer(32, tau_s=0.02, kernel_size=3, dilation=4).delay_steps
+    (0, 4, 8)
+    """
+
+    size: int
+    tau_s: float
+    tau_distribution: str = "none"
+    tau_spread: float = 0.0
+    learned_tau: LearnedTau | None = None
+    kernel_size: int = 1
+    dilation: int = 1
+    recurrent: bool = False
+    self_connections: bool = False
+    reset: str = "subtract"
+    adaptation_strength: float = 0.0
+    adaptation_tau_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("size", "kernel_size", "dilation"):
+            _whole(getattr(self, name), f"{name} of a layer")
+        _positive_seconds(self.tau_s, "tau_s of a layer")
+        _positive_seconds(self.adaptation_tau_s, "adaptation_tau_s of a layer")
+        if self.tau_distribution not in DISTRIBUTIONS:
+            raise InputError("tau_distribution of a layer", self.tau_distribution, f"one of {', '.join(DISTRIBUTIONS)}")
+        if not (np.isfinite(self.tau_spread) and self.tau_spread >= 0):
+            raise InputError("tau_spread of a layer", self.tau_spread, "a number of at least 0")
+        if self.reset not in RESETS:
+            raise InputError("reset of a layer", self.reset, f"one of {', '.join(RESETS)}")
+        if not (np.isfinite(self.adaptation_strength) and self.adaptation_strength >= 0):
+            raise InputError("adaptation_strength of a layer", self.adaptation_strength, "a number of at least 0")
+        if self.self_connections and not self.recurrent:
+            raise InputError("self_connections of a layer", True, "False in a layer that is not recurrent")
+        learned = self.learned_tau
+        if learned is not None and not learned.low_s < self.tau_s < learned.high_s:
+            raise InputError("tau_s of a layer with learned tau", self.tau_s,
+                             f"between its bounds {learned.low_s:g} and {learned.high_s:g}")  # fmt: skip
+
+    @property
+    def delay_steps(self) -> tuple[int, ...]:
+        """Delay of each tap, the newest bin first."""
+        return tuple(tap * self.dilation for tap in range(self.kernel_size))
+
+
+def stack(sizes: Sequence[int], tau_s: float | Sequence[float], **values: Any) -> tuple[Layer, ...]:
+    """Several layers at once.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of neurons of each layer.
+    tau_s : float or sequence of float
+        Membrane time constant in seconds, one for all or one for each layer.
+    **values
+        Other fields of `Layer`; a list, a tuple or an array has one value for each layer.
+
+    Returns
+    -------
+    tuple of Layer
+
+    Raises
+    ------
+    InputError
+        If a sequence does not have one value for each layer.
+
+    Examples
+    --------
+    >>> [layer.kernel_size for layer in stack((10, 10), tau_s=(0.05, 0.5), kernel_size=(3, 6))]
+    [3, 6]
+    """
+    columns = {"size": tuple(sizes), "tau_s": tau_s, **values}
+    if not columns["size"]:
+        raise InputError("sizes of the layers", sizes, "at least one hidden layer")
+    several = {k: v for k, v in columns.items() if isinstance(v, list | tuple | np.ndarray)}
+    for name, column in several.items():
+        if len(column) != len(columns["size"]):
+            raise InputError(name, column, f"{len(columns['size'])} values, one for each hidden layer")
+    shared = {k: v for k, v in columns.items() if k not in several}
+    rows = zip(*several.values(), strict=True)
+    try:
+        return tuple(Layer(**shared, **dict(zip(several, map(_plain, row), strict=True))) for row in rows)
+    except TypeError as error:
+        raise InputError("fields of a layer", sorted(values), "fields of Layer", str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    """A Python number for a NumPy one, so that descriptions can be written as JSON."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A feed-forward chain of layers with a leaky-integrator readout.
+
+    Parameters
+    ----------
+    channels, classes : int
+        Number of input channels and of readout neurons.
+    layers : sequence of Layer
+        Hidden layers, the first one next to the input. `stack` makes several at once.
+    readout_tau_s : float
+        Time constant of the readout in seconds.
+    dt_s : float
+        Time step in seconds.
+    dropout : float
+        Probability that a hidden spike is dropped in training, each step on its own.
+    surrogate : Surrogate
+    weight_bounds : sequence of float, optional
+        Initial weights are uniform within plus and minus this, one for each layer and one for the readout;
+        one over the square root of the number of inputs of a neuron if not given.
+    alpha_bounds : tuple of float, optional
+        Lowest and highest exp(-dt/tau) of neurons whose tau is not learned. The tau that a `Network` stores is what
+        is left after this cut.
+
+    Raises
+    ------
+    InputError
+        If any of it cannot be trained; the message names it.
+
+    Examples
+    --------
+    >>> architecture = Architecture(40, 2, stack((10, 10), tau_s=(0.05, 0.5)), readout_tau_s=0.05, dt_s=0.01)
+    >>> architecture.effective_memory().layer_s.round(3)
+    array([0.045, 0.495])
+    """
+
+    channels: int
+    classes: int
+    layers: tuple[Layer, ...]
+    readout_tau_s: float
+    dt_s: float
+    dropout: float = 0.1
+    surrogate: Surrogate = field(default_factory=Surrogate)
+    weight_bounds: tuple[float, ...] | None = None
+    alpha_bounds: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        for name in ("channels", "classes"):
+            _whole(getattr(self, name), name)
+        if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
+            raise InputError("layers", self.layers, "at least one Layer", "training.stack makes several")
+        for name in ("readout_tau_s", "dt_s"):
+            _positive_seconds(getattr(self, name), name)
+        if not 0 <= self.dropout < 1:
+            raise InputError("dropout", self.dropout, "a probability from 0 to below 1")
+        if self.weight_bounds is not None:
+            object.__setattr__(self, "weight_bounds", tuple(self.weight_bounds))
+            if len(self.weight_bounds) != len(self.layers) + 1 or not min(self.weight_bounds) > 0:
+                raise InputError("weight_bounds", self.weight_bounds,
+                                 f"{len(self.layers) + 1} positive numbers, one for the readout too")  # fmt: skip
+        if self.alpha_bounds is not None:
+            low, high = self.alpha_bounds
+            object.__setattr__(self, "alpha_bounds", (low, high))
+            if not 0 < low < high < 1:
+                raise InputError("alpha_bounds", self.alpha_bounds, "two numbers between 0 and 1, the lower one first")
+
+    def within_alpha_bounds(self, tau_s: ArrayLike) -> NDArray[np.float64]:
+        """Time constants in seconds after the cut by `alpha_bounds`, if there is one."""
+        tau = np.asarray(tau_s, dtype=np.float64)
+        if self.alpha_bounds is None:
+            return tau
+        low, high = (-self.dt_s / np.log(alpha) for alpha in self.alpha_bounds)
+        return np.clip(tau, low, high)
+
+    def effective_memory(self) -> EffectiveMemory:
+        """Mean lag of the impulse response of each layer, before training (`cortexsnn.hierarchy`)."""
+        return effective_memory_s(
+            self.within_alpha_bounds([layer.tau_s for layer in self.layers]),
+            self.dt_s,
+            [layer.kernel_size for layer in self.layers],
+            [layer.dilation for layer in self.layers],
+        )

@@ -1,0 +1,244 @@
+"""How a network is trained: frozen descriptions, the sound protocol by default, and that of the paper beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cortexsnn.errors import InputError
+
+__all__ = ["ChannelShift", "Protocol", "Regularisation", "Schedule", "paper_protocol"]
+
+
+def _whole(value: Any, name: str, lowest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+        raise InputError(name, value, f"a whole number of at least {lowest}")
+
+
+def _number(value: Any, name: str, *, positive: bool) -> None:
+    is_finite = isinstance(value, int | float | np.number) and np.isfinite(value)
+    if not is_finite or value < 0 or (positive and value == 0):
+        raise InputError(name, value, "a positive number" if positive else "a number of at least 0")
+
+
+def _choice(value: Any, name: str, among: tuple[str, ...]) -> None:
+    if value not in among:
+        raise InputError(name, value, f"one of {', '.join(among)}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes from epoch to epoch.
+
+    Parameters
+    ----------
+    kind : {"steps", "cosine", "constant"}
+        Falls by a factor at certain epochs, half a cosine from 1 to 0 over the run, or neither.
+    factor : float
+        Of a step down ...
+    first, every : int
+        ... with epoch number `first`, counted from 0, and every so many epochs from then on.
+    warm_up : int
+        Epochs of linear rise before all that.
+
+    Examples
+    --------
+    >>> [round(Schedule(first=10, every=5).factor_at(epoch, 60), 4) for epoch in (9, 10, 15)]
+    [1.0, 0.75, 0.5625]
+    >>> [round(Schedule("cosine", warm_up=2).factor_at(epoch, 10), 2) for epoch in (0, 1, 2, 6)]
+    [0.5, 1.0, 1.0, 0.5]
+    """
+
+    kind: str = "steps"
+    factor: float = 0.75
+    first: int = 25
+    every: int = 10
+    warm_up: int = 0
+
+    def __post_init__(self) -> None:
+        _choice(self.kind, "kind of the schedule", ("steps", "cosine", "constant"))
+        _number(self.factor, "factor of the schedule", positive=True)
+        _whole(self.first, "first of the schedule", 1)
+        _whole(self.every, "every of the schedule", 1)
+        _whole(self.warm_up, "warm_up of the schedule", 0)
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """What the learning rate is multiplied by in an epoch, counted from 0, of so many."""
+        if epoch < self.warm_up:
+            return (epoch + 1) / self.warm_up
+        if self.kind == "steps":
+            steps = 0 if epoch < self.first else 1 + (epoch - self.first) // self.every
+            return self.factor**steps
+        if self.kind == "cosine":
+            done = (epoch - self.warm_up) / max(epochs - self.warm_up, 1)
+            return float((1 + np.cos(np.pi * done)) / 2)
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """Penalties that are added to the loss.
+
+    Parameters
+    ----------
+    weight : float
+        Times the Euclidean norm (not squared) of all weights, scales and shifts together.
+    rate : float
+        Times the mean over layers of ((rate - target) / target)^2.
+    target_rate_hz : float
+        Mean firing rate that a layer is drawn to.
+    tau_spread : float
+        Times the mean over layers of the standard deviation of ln tau within a layer; for learned tau.
+    tau_drift : float
+        Times the mean over layers of the squared distance of ln tau from where it began; for learned tau.
+    """
+
+    weight: float = 0.0
+    rate: float = 0.0
+    target_rate_hz: float = 10.0
+    tau_spread: float = 0.0
+    tau_drift: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "rate", "tau_spread", "tau_drift"):
+            _number(getattr(self, name), f"{name} of the regularisation", positive=False)
+        _number(self.target_rate_hz, "target_rate_hz of the regularisation", positive=True)
+
+
+@dataclass(frozen=True)
+class ChannelShift:
+    """Augmentation: every training trial is moved along its channels, up or down.
+
+    The distance is drawn once for a batch, normal, rounded down and at least 0; its direction for each
+    trial. What moves over the edge is lost, and zeros follow. For channels with an order, such as those of a
+    cochlea.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of the distance in channels.
+    """
+
+    mean: float = 10.0
+    sd: float = 3.0
+
+    def __post_init__(self) -> None:
+        _number(self.mean, "mean of the channel shift", positive=False)
+        _number(self.sd, "sd of the channel shift", positive=False)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a network is trained. The default is the sound one; see `paper_protocol` for the other.
+
+    Parameters
+    ----------
+    epochs : int
+    batch_size : int
+        Trials in a mini-batch.
+    accumulate : int
+        Mini-batches whose gradients are averaged for one step of the optimiser; each is normalised by itself.
+    optimiser : {"adam", "adamw"}
+    learning_rate : float
+        At the start.
+    tau_learning_rate : float, optional
+        Of learned time constants, if it is to be another.
+    weight_decay : float
+        Of weights; with ``"adamw"`` decoupled from the gradient.
+    schedule : Schedule
+    regularisation : Regularisation
+    augmentation : ChannelShift, optional
+    patience : int, optional
+        Training stops when the validation accuracy has not risen for so many epochs.
+    precision : {"float32", "bfloat16"}
+        Type of the feed-forward matrix products; everything else, time integration included, stays float32.
+        bfloat16 pays on a GPU.
+    evaluation_statistics : {"running", "batch"}
+        What normalises currents in validation and test. By ``"batch"`` a trial's class depends on the trials that
+        are tested with it.
+    adam_step : {"iteration", "epoch"}
+        What Adam's bias correction counts. ``"epoch"`` makes the first epochs' steps larger.
+    seed : int
+        Of initial weights, order of trials, dropout and augmentation.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used; the message names it.
+
+    Examples
+    --------
+    >>> Protocol(schedule=Schedule(first=10, every=5)).learning_rate_at(15)
+    0.005625
+    """
+
+    epochs: int = 60
+    batch_size: int = 256
+    accumulate: int = 1
+    optimiser: str = "adam"
+    learning_rate: float = 0.01
+    tau_learning_rate: float | None = None
+    weight_decay: float = 0.0
+    schedule: Schedule = field(default_factory=Schedule)
+    regularisation: Regularisation = field(default_factory=Regularisation)
+    augmentation: ChannelShift | None = None
+    patience: int | None = None
+    precision: str = "float32"
+    evaluation_statistics: str = "running"
+    adam_step: str = "iteration"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            _whole(getattr(self, name), name, 1)
+        _whole(self.seed, "seed", 0)
+        if self.patience is not None:
+            _whole(self.patience, "patience", 1)
+        _number(self.learning_rate, "learning_rate", positive=True)
+        if self.tau_learning_rate is not None:
+            _number(self.tau_learning_rate, "tau_learning_rate", positive=True)
+        _number(self.weight_decay, "weight_decay", positive=False)
+        _choice(self.optimiser, "optimiser", ("adam", "adamw"))
+        _choice(self.precision, "precision", ("float32", "bfloat16"))
+        _choice(self.evaluation_statistics, "evaluation_statistics", ("running", "batch"))
+        _choice(self.adam_step, "adam_step", ("iteration", "epoch"))
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        return self.learning_rate * self.schedule.factor_at(epoch, self.epochs)
+
+
+def paper_protocol(**changes: Any) -> Protocol:
+    """The protocol of Moro et al. 2024 (https://doi.org/10.48550/arXiv.2407.18838) as its code ran it.
+
+    Batch statistics at validation and test, Adam whose bias correction counts epochs, and a learning rate that falls
+    by a quarter after 26 epochs and every 10 from then on. The original's cut of alpha and its initial weights
+    belong to the network: `Architecture` has `alpha_bounds` and `weight_bounds` for them. Use it to compare
+    numbers like with like; the default `Protocol` is the sound one.
+
+    Parameters
+    ----------
+    **changes
+        Other values for fields of `Protocol`.
+
+    Returns
+    -------
+    Protocol
+
+    Examples
+    --------
+    >>> protocol = paper_protocol(seed=3)
+    >>> protocol.evaluation_statistics, protocol.adam_step, protocol.seed
+    ('batch', 'epoch', 3)
+    """
+    known: dict[str, Any] = {
+        "schedule": Schedule(first=26, every=10),
+        "evaluation_statistics": "batch",
+        "adam_step": "epoch",
+    }
+    try:
+        return Protocol(**(known | changes))
+    except TypeError as error:
+        raise InputError("fields of the protocol", sorted(changes), "fields of Protocol", str(error)) from None
