@@ -7,6 +7,8 @@ import time
 import uuid
 from pathlib import Path
 
+import xarray as xr
+
 
 def started(folder):
     """How often a run was started in its folder."""
@@ -25,8 +27,13 @@ def powers(description, folder):
     return {"square": x**2, "powers": [float(x**k) for k in range(x + 1)], "label": f"x{x}", "x": -x}
 
 
-def threads(description, folder):
-    return {"threads": os.environ["OMP_NUM_THREADS"], "process": str(os.getpid())}
+def looks_around(description, folder):
+    """What a run finds: threads for arithmetic, its process, and whether a file can be written without Dask."""
+    from distributed import get_worker
+
+    xr.Dataset({"x": ("i", [1.0])}).to_netcdf(folder / "x.nc", engine="h5netcdf")
+    asks_scheduler = get_worker()._client is not None
+    return {"threads": int(os.environ["OMP_NUM_THREADS"]), "process": os.getpid(), "asks_scheduler": asks_scheduler}
 
 
 def wrong(description, folder):
@@ -54,13 +61,3 @@ def waits(description, folder):
     while description["waits"] and not Path(description["gate"]).exists():
         time.sleep(0.01)
     return {"x": description["x"]}
-
-
-def saves(description, folder):
-    import xarray as xr
-
-    from cortexsnn.results import save_dataset
-
-    from distributed import get_worker
-    save_dataset(xr.Dataset({"x": ("i", [1.0])}, attrs={"schema": "x"}), folder / "x.nc")
-    return {"client": float(get_worker()._client is not None)}

@@ -77,14 +77,17 @@ def _local(workers: int) -> Iterator[Client]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                # Any free port, for this machine only. None would be the usual one, with a warning if it is taken.
+                dashboard_address="127.0.0.1:0",
                 # Runs keep nothing in Dask's memory; its limit would only kill those that need more than their share.
                 memory_limit=0,
                 silence_logs=logging.ERROR,
                 env=_ONE_THREAD,
             )
     except RuntimeError as error:
-        hint = "in a script, the call belongs under if __name__ == '__main__':, since worker processes import the script"
+        hint = (
+            "in a script, the call belongs under if __name__ == '__main__':, since worker processes import the script"
+        )
         raise RuntimeError(f"worker processes did not start ({error}); {hint}") from error
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client

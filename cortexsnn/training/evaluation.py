@@ -23,7 +23,8 @@ _SLOPE_THAT_COUNTS = 0.01
 
 def time_first(counts: NDArray[np.uint8] | torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Counts of shape (trial, time, channel) as float32, shape (time, trial, channel), on a device."""
-    return torch.as_tensor(counts).to(device).permute(1, 0, 2).float()
+    # In this order the copy that makes time the first axis moves bytes, not floats.
+    return torch.as_tensor(counts).to(device).permute(1, 0, 2).contiguous().float()
 
 
 def _batches(split: Split, batch_size: int) -> list[NDArray[np.uint8]]:
