@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= train,sweep,test,lint
+EXTRAS ?= train,sweep,tensorboard,test,lint
 PYTEST := $(BIN)/python -m pytest -q
 
 .PHONY: demo install test test-slow test-without-torch lint clean

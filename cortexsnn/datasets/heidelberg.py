@@ -138,6 +138,15 @@ def _one_file(folder: Path, split: str) -> Path:
     return found[0]
 
 
+def _trials_of_speakers(split: Split, number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Whether a trial is of one of so many speakers, drawn from all."""
+    speaker = np.zeros(len(split), dtype=np.int64) if split.speaker is None else split.speaker
+    known = np.unique(speaker)
+    if not 0 < number < len(known):
+        raise InputError("validation_speakers", number, f"fewer than the {len(known)} speakers of the training file")
+    return np.isin(speaker, rng.choice(known, number, replace=False))
+
+
 def load(
     folder: str | Path,
     *,
@@ -146,6 +155,7 @@ def load(
     window_s: float = 1.4,
     channels_per_group: int = 1,
     validation_fraction: float = 0.2,
+    validation_speakers: int = 0,
 ) -> Dataset:
     """Read a folder with a training and a test file; the validation split is drawn from the training file.
 
@@ -163,6 +173,9 @@ def load(
         See `read_split`.
     validation_fraction : float
         Part of the training trials that is held out for validation, above 0 and below 1.
+    validation_speakers : int
+        If above 0, all trials of so many training speakers are held out instead: the stricter choice where the
+        test file has speakers of its own.
 
     Returns
     -------
@@ -182,22 +195,27 @@ def load(
     parts, dropped = {}, {}
     for name in ("train", "test"):
         parts[name], dropped[name] = read_split(_one_file(folder, name), **options)  # type: ignore[arg-type]
-    order = np.random.default_rng(seed).permutation(len(parts["train"]))
-    held_out = max(1, round(validation_fraction * order.size))
+    rng = np.random.default_rng(seed)
+    if validation_speakers:
+        held_out = _trials_of_speakers(parts["train"], validation_speakers, rng)
+    else:
+        order = rng.permutation(len(parts["train"]))
+        held_out = np.isin(np.arange(order.size), order[: max(1, round(validation_fraction * order.size))])
     classes = int(max(split.labels.max() for split in parts.values())) + 1
     return Dataset(
         folder.name,
         window_s / steps,
         classes,
         "sum_of_softmax",
-        parts["train"].take(np.sort(order[held_out:])),
-        parts["train"].take(np.sort(order[:held_out])),
+        parts["train"].take(np.flatnonzero(~held_out)),
+        parts["train"].take(np.flatnonzero(held_out)),
         parts["test"],
         description={
             "name": "heidelberg",
             "folder": str(folder.resolve()),
             "seed": seed,
             "validation_fraction": validation_fraction,
+            "validation_speakers": validation_speakers,
             "dropped_spikes": dropped,
             **options,
         },

@@ -1,0 +1,117 @@
+"""What happens in training, and what came of many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from cortexsnn.errors import InputError
+from cortexsnn.plotting.style import OKABE_ITO, colours, milliseconds
+
+__all__ = ["learned_time_constants", "sweep_accuracy", "training_curves"]
+
+
+def training_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, Any]]], of: Mapping[str, str]) -> Axes:
+    """Validation accuracy over epochs, one thin line per run in the colour of its condition.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    histories : mapping from run to its rows of figures, one an epoch
+    of : mapping from run to condition
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    palette, labelled = colours(list(of.values())), set()
+    for run, rows in histories.items():
+        condition = of[run]
+        ax.plot(
+            [row["epoch"] for row in rows],
+            [100 * row["validation_accuracy"] for row in rows],
+            color=palette[condition],
+            alpha=0.8,
+            linewidth=1.1,
+            label=None if condition in labelled else condition,
+        )
+        labelled.add(condition)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("validation accuracy (%)")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def learned_time_constants(ax: Axes, history: Sequence[Mapping[str, Any]]) -> Axes:
+    """How a hierarchy emerges: learned time constants of every layer from epoch to epoch.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    history : sequence of mapping
+        Of a run with learned time constants (`cortexsnn.training.Fit`, or the rows of ``metrics.jsonl``).
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The median of each layer as a line, its quartiles as a band.
+
+    Raises
+    ------
+    InputError
+        If no time constants were learned.
+    """
+    if not history or "tau_ms" not in history[0]:
+        raise InputError("history", "no tau_ms", "that of a run with learned time constants", "LearnedTau in a Layer")
+    epochs = [row["epoch"] for row in history]
+    limits = [np.inf, 0.0]
+    layers = len(history[0]["tau_ms"])
+    for layer, colour in enumerate(colours([f"hidden{n + 1}" for n in range(layers)]).values()):
+        low, middle, high = (
+            [float(np.quantile(row["tau_ms"][layer], q)) for row in history] for q in (0.25, 0.5, 0.75)
+        )
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(epochs, middle, color=colour, label=f"hidden{layer + 1}")
+        limits = [min(limits[0], *low), max(limits[1], *high)]
+    milliseconds(ax.yaxis, (limits[0], limits[1]))
+    ax.set(xlabel="epoch", ylabel="membrane time constant (ms)")
+    ax.legend(title="median and quartiles", title_fontsize=8)
+    return ax
+
+
+def sweep_accuracy(ax: Axes, table: xr.Dataset, varied: str, label: str, published: Mapping[float, float]) -> Axes:
+    """Test accuracy of a sweep over one value: every seed, their median, and what others found.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    table : xarray.Dataset
+        Of `cortexsnn.sweeps.run_sweep`.
+    varied : str
+        Dotted name of the value, such as ``"hierarchy.span_ms"``.
+    label : str
+        Of the horizontal axis, with its unit.
+    published : mapping of float to float
+        Median accuracy, 0 to 1, at some of the values; may be empty.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    done = table.isel(run=np.flatnonzero(table["status"].to_numpy() == "done"))
+    values = done[varied].to_numpy().astype(float)
+    accuracy = 100 * done["test_accuracy"].to_numpy()
+    places = np.unique(values)
+    ax.plot(values, accuracy, "o", color=OKABE_ITO[0], alpha=0.4, markersize=4, markeredgewidth=0, label="one seed")
+    medians = [float(np.median(accuracy[values == place])) for place in places]
+    ax.plot(places, medians, "_", color=OKABE_ITO[0], markersize=18, markeredgewidth=2, label="median")
+    if published:
+        shares = [100 * share for share in published.values()]
+        ax.plot(list(published), shares, "D", color=OKABE_ITO[1], markersize=5, fillstyle="none", label="published")
+    ax.set(xlabel=label, ylabel="test accuracy (%)", xticks=places)
+    ax.legend()
+    return ax
