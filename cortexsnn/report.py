@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from cortexsnn import cortex, figures
 from cortexsnn.files import write_text
+from cortexsnn.network import Network
 from cortexsnn.runs import Run, load_runs
 from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows, verdict
 
@@ -76,13 +78,44 @@ def _task(run: Run) -> tuple[str, str]:
     return _TASKS.get(name, (name, ""))
 
 
+_RESETS = {
+    "subtract": "a reset that subtracts the threshold",
+    "subtract_decayed": "a reset that subtracts the threshold before the decay",
+    "zero": "a reset to zero",
+}
+
+
+def _in_words(network: Network) -> str:
+    """What kind of network it is, in one sentence."""
+    kind = "Feed-forward" if network.is_feedforward else "Recurrent"
+    sizes = " - ".join(str(p.size) for p in network.inputs + network.order)
+    resets = " or ".join(_RESETS[reset] for reset in dict.fromkeys(p.reset for p in network.hidden))
+    extras = ""
+    longest = max(max(p.delay_steps) for p in network.projections if p.source != p.target)
+    if longest:
+        extras += f", delays of up to {1000 * longest * network.dt_s:g} ms between layers"
+    if any(p.adaptation is not None for p in network.hidden):
+        extras += ", adaptive thresholds"
+    return (
+        f"{kind} networks of {sizes} neurons, leaky integrate-and-fire with {resets}{extras}, dt "
+        f"{1000 * network.dt_s:g} ms, trained with surrogate gradients; leaky-integrator readout."
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Names and values of nested settings; what is switched off is left out."""
+    listed = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            listed += _flat(value, f"{prefix}{name} ")
+        elif value is not None and value != 0:
+            listed.append(f"{prefix}{name} {value}".replace("_", " "))
+    return listed
+
+
 def _network_sections(runs: Sequence[Run]) -> list[_Section]:
     first = runs[0]
-    sizes = " - ".join(str(p.size) for p in first.network.inputs + first.network.order)
-    architecture = (
-        f"Feed-forward networks of {sizes} neurons, leaky integrate-and-fire with subtractive reset, "
-        f"dt {1000 * first.network.dt_s:g} ms, trained with surrogate gradients; leaky-integrator readout."
-    )
+    architecture = _in_words(first.network)
     tau = []
     for run in figures.examples(runs):
         values = ", ".join(f"{1000 * float(p.tau_s.mean()):.0f}" for p in run.network.hidden)
@@ -239,7 +272,7 @@ def _provenance(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("Networks", ", ".join(f"{run.name} ({run.network.fingerprint()})" for run in runs)),
         ("Seeds", ", ".join(str(run.network.metadata.get("protocol", {}).get("seed")) for run in runs)),
         ("Data", ", ".join(f"{k} {v}" for k, v in metadata.get("dataset", {}).items() if k != "seed")),
-        ("Training", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in protocol.items())),
+        ("Training", ", ".join(_flat(protocol))),
         ("Input and bootstrap seeds", ", ".join(str(run.timescales.attrs.get("seed", "not noted")) for run in runs)),
         ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
     ]

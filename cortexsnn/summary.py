@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from cortexsnn.hierarchy import receptive_field_steps
+from cortexsnn.hierarchy import mean_lag_s, receptive_field_steps
+from cortexsnn.network import Network
 from cortexsnn.runs import Run, relative_difference
 
 if TYPE_CHECKING:
@@ -170,6 +171,13 @@ def _interval(one: xr.Dataset) -> str:
     return f"{low:.0f} to {f'{high:.0f}' if np.isfinite(high) else '∞'}"
 
 
+def _effective_memory_s(network: Network, name: str) -> float:
+    """Mean lag of the impulse response of a layer without spikes, delays of its feed-forward taps included."""
+    taps = [p.delay_steps for p in network.projections if p.target == name and p.source != name]
+    delay_steps = float(np.mean([np.mean(steps) for steps in taps])) if taps else 0.0
+    return mean_lag_s(network[name].tau_s, network.dt_s) + delay_steps * network.dt_s
+
+
 def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
     """Membrane time constant and measured timescale of every layer, and the cortical area nearest in milliseconds.
 
@@ -188,6 +196,7 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
         "network",
         "layer",
         "membrane τ (ms)",
+        "effective memory (ms)",
         "measured τ (ms)",
         "interval (ms)",
         "rate (Hz)",
@@ -204,6 +213,7 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
                     run.name if index == 0 else "",
                     population.name,
                     f"{1000 * float(population.tau_s.mean()):.0f}",
+                    f"{1000 * _effective_memory_s(run.network, population.name):.0f}",
                     f"{float(one['tau_ms']):.0f}" if has else "-",
                     _interval(one) if has else "-",
                     f"{float(one['rate_hz']):.1f}",
