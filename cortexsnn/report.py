@@ -87,7 +87,7 @@ _RESETS = {
 
 def _in_words(network: Network) -> str:
     """What kind of network it is, in one sentence."""
-    kind = "Feed-forward" if network.is_feedforward else "Recurrent"
+    kind = "Feed-forward" if all(map(network.is_feedforward, network.projections)) else "Recurrent"
     sizes = " - ".join(str(p.size) for p in network.inputs + network.order)
     resets = " or ".join(_RESETS[reset] for reset in dict.fromkeys(p.reset for p in network.hidden))
     extras = ""

@@ -29,6 +29,16 @@ def shared_cache(tmp_path_factory):
         os.environ["CORTEXSNN_CACHE"] = before
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Sums of torch in a fixed order, whatever else runs on the machine."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def speech_folder():
     """Folder of the Free Spoken Digit Dataset as spikes; the test is skipped where it is absent."""

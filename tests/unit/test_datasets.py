@@ -369,6 +369,28 @@ def test_validation_is_drawn_from_the_training_file(folder):
     np.testing.assert_array_equal(again.train.counts, loaded.train.counts)
 
 
+def test_validation_by_speaker_shares_no_speaker_with_training(tmp_path):
+    # Protects a choice of the best epoch by new speakers, where the test file has new speakers too.
+    speaker = np.arange(12) % 4
+    rng = np.random.default_rng(3)
+    spikes = [rng.uniform(0, 1, 5) for _ in speaker], [rng.integers(0, 700, 5) for _ in speaker]
+    write(tmp_path / "a_train.h5", *spikes, labels=np.arange(12) % 2, speaker=speaker)
+    write(tmp_path / "a_test.h5", *spikes, labels=np.arange(12) % 2, speaker=speaker)
+    chosen = set()
+    for seed in range(6):
+        loaded = heidelberg.load(tmp_path, seed=seed, validation_speakers=1)
+        assert len(loaded.validation) == 3
+        assert len(loaded.train) == 9
+        held_out = set(loaded.validation.speaker.tolist())
+        assert held_out.isdisjoint(loaded.train.speaker.tolist())
+        again = datasets.load_described(loaded.description)
+        np.testing.assert_array_equal(again.validation.counts, loaded.validation.counts)
+        chosen |= held_out
+    assert len(chosen) > 1
+    with pytest.raises(InputError, match="validation_speakers is 4; expected fewer than the 4 speakers"):
+        heidelberg.load(tmp_path, validation_speakers=4)
+
+
 def test_folders_are_checked(folder):
     for fraction in (0, 1, -0.1, float("nan")):
         with pytest.raises(InputError, match="validation_fraction"):
