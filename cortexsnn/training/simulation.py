@@ -20,23 +20,32 @@ __all__ = ["simulate"]
 _HINT = "run it in cortexsnn.reference or Brian2"
 
 
-def _refuse(network: Network) -> None:
-    """Name the first thing that torch, which runs one layer after another, cannot run."""
-    done = {p.name for p in network.inputs}
+def _layers(network: Network) -> list[Population]:
+    """Populations, each after all that it hears from; the first thing that torch cannot run is refused."""
     for population in network.order:
         if population.refractory_steps:
             raise InputError(f"refractory_steps of population '{population.name}'", population.refractory_steps,
                              "0 in torch", _HINT)  # fmt: skip
-        for projection in network.projections:
-            if projection.target != population.name or projection.source in done:
-                continue
-            if projection.source != population.name:
-                raise InputError(f"source of projection '{projection.name}'", projection.source,
-                                 "an earlier population in torch, no feedback", _HINT)  # fmt: skip
-            if projection.delay_steps != (1,):
-                raise InputError(f"delay_steps of projection '{projection.name}'", projection.delay_steps,
-                                 "(1,) for a recurrent projection in torch", _HINT)  # fmt: skip
+    for projection in network.projections:
+        if projection.source == projection.target and projection.delay_steps != (1,):
+            raise InputError(f"delay_steps of projection '{projection.name}'", projection.delay_steps,
+                             "(1,) for a recurrent projection in torch", _HINT)  # fmt: skip
+    done = {p.name for p in network.inputs}
+    waiting, ordered = list(network.order), []
+    while waiting:
+        early = {
+            p.name: [q for q in network.projections if q.target == p.name and q.source not in done | {p.name}]
+            for p in waiting
+        }
+        population = next((p for p in waiting if not early[p.name]), None)
+        if population is None:
+            projection = early[waiting[0].name][0]
+            raise InputError(f"source of projection '{projection.name}'", projection.source,
+                             "an earlier population in torch, no feedback", _HINT)  # fmt: skip
+        ordered.append(population)
+        waiting.remove(population)
         done.add(population.name)
+    return ordered
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
@@ -103,12 +112,12 @@ def simulate(network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) -> x
     >>> simulate(network, np.ones((1, 5, 1)))["hidden1"]["spike_step"].values
     array([1, 3], dtype=int32)
     """
-    _refuse(network)
+    layers = _layers(network)
     given = input_counts(network, counts)
     trials, steps = next(iter(given.values())).shape[:2]
     spikes = {name: torch.from_numpy(values).permute(1, 0, 2).double() for name, values in given.items()}
     recorded = [RecordedPopulation.from_counts(name, "input", values) for name, values in given.items()]
-    for population in network.order:
+    for population in layers:
         incoming = [p for p in network.projections if p.target == population.name]
         current = _feed_forward(population, incoming, spikes)
         if population.kind == "lif":

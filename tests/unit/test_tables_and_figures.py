@@ -31,7 +31,7 @@ def test_learned_time_constants_draws_the_median_of_every_layer(ax):
     assert band[:, 1].min() == 15
     assert band[:, 1].max() == 50
     assert "(ms)" in ax.get_ylabel()
-    with pytest.raises(InputError, match="no tau_ms.*a run with learned time constants"):
+    with pytest.raises(InputError, match=r"no tau_ms.*a run with learned time constants"):
         plotting.learned_time_constants(ax, [{"epoch": 1}])
 
 
