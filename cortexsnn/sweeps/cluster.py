@@ -21,7 +21,7 @@ _ALLOWED_FAILURES = "distributed.scheduler.allowed-failures"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 # Dask makes its workers give memory back after every small release, and run tasks in a thread whose heap is small;
-# training takes the same megabytes again in every step, and was three times slower for it.
+# training takes the same megabytes again in every step, and was two to three times slower for it.
 _KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
