@@ -146,7 +146,10 @@ def _new_model(architecture: Architecture, protocol: Protocol, device: str) -> S
     seed = int(np.random.SeedSequence([protocol.seed, _INITIAL_WEIGHTS]).generate_state(1)[0])
     model = SpikingNetwork(architecture, torch.Generator().manual_seed(seed))
     model.multiply_in(_PRECISIONS[protocol.precision])
-    return model.to(device)
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises without CUDA, or for a word it does not know
+        raise InputError("device", device, "'cpu', or 'cuda' where torch can use it", str(error)) from None
 
 
 def _check_fits(dataset: Dataset, architecture: Architecture) -> None:
