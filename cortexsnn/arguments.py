@@ -12,7 +12,7 @@ from typing import Any
 from cortexsnn.errors import InputError
 from cortexsnn.files import existing_file
 
-__all__ = ["add_experiment_options", "experiment_description", "read_settings"]
+__all__ = ["add_experiment_options", "experiment_description", "read_settings", "read_sweep"]
 
 # Option, place in the description, type, default as shown, meaning.
 _OPTIONS: tuple[tuple[str, str, Callable[[str], Any], str, str], ...] = (
@@ -101,6 +101,43 @@ def read_settings(path: Path) -> dict[str, Any]:
         return tomllib.loads(checked.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError("settings file", str(path), "a TOML file", str(error)) from None
+
+
+def read_sweep(path: Path) -> tuple[dict[str, Any], dict[str, list[Any]], list[int] | None]:
+    """Read the settings of a sweep from a TOML file.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    base : dict
+        What all runs have in common.
+    vary : dict of str to list
+        Values of each dotted name that varies.
+    seeds : list of int or None
+
+    Raises
+    ------
+    InputError
+        If the file has anything else in it.
+    """
+    settings = read_settings(path)
+    if unknown := sorted(settings.keys() - {"base", "vary", "seeds"}):
+        raise InputError(f"'{unknown[0]}' in {path}", settings[unknown[0]],
+                         "the tables [base] and [vary] and the list seeds, nothing else")  # fmt: skip
+    base, vary, seeds = settings.get("base", {}), settings.get("vary", {}), settings.get("seeds")
+    for name, table in (("base", base), ("vary", vary)):
+        if not isinstance(table, dict):
+            raise InputError(f"'{name}' in {path}", table, f"a table [{name}]")
+    for name, values in vary.items():
+        if isinstance(values, dict):
+            raise InputError(f"'{name}' under [vary] in {path}", values, "a list of values",
+                             f'quote dotted names: "{name}.{next(iter(values), "NAME")}" = [...]')  # fmt: skip
+    if seeds is not None and not (isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)):
+        raise InputError(f"'seeds' in {path}", seeds, "a list of whole numbers of at least 0")
+    return base, vary, seeds
 
 
 def experiment_description(options: argparse.Namespace) -> dict[str, Any]:

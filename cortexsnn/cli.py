@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import cortexsnn
-from cortexsnn.arguments import add_experiment_options, experiment_description, read_settings
+from cortexsnn.arguments import add_experiment_options, experiment_description, read_sweep
 from cortexsnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,12 +48,13 @@ def _train(options: argparse.Namespace) -> None:
         experiment.training_protocol(),
         folder=options.out,
         device=options.device,
+        test=experiment.test,
         tensorboard=options.tensorboard,
         progress=not options.quiet,
     )
-    print(
-        f"test accuracy {100 * result.network.metadata['test_accuracy']:.1f} %: {options.out / 'network.safetensors'}"
-    )
+    which = "test" if experiment.test else "validation"
+    accuracy = 100 * result.network.metadata[f"{which}_accuracy"]
+    print(f"{which} accuracy {accuracy:.1f} %: {options.out / 'network.safetensors'}")
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -62,14 +63,10 @@ def _sweep(options: argparse.Namespace) -> int:
     from cortexsnn.summary import sweep_rows
     from cortexsnn.terminal import show_table
 
-    settings = read_settings(options.settings)
-    known = {"base", "vary", "seeds"}
-    if unknown := sorted(settings.keys() - known):
-        raise InputError(f"'{unknown[0]}' in {options.settings}", settings[unknown[0]],
-                         "the tables [base] and [vary] and the list seeds, nothing else")  # fmt: skip
-    descriptions = sweeps.grid(settings.get("base", {}), settings.get("vary", {}), settings.get("seeds"))
+    base, vary, seeds = read_sweep(options.settings)
+    descriptions = sweeps.grid(base, vary, seeds)
     for description in descriptions:
-        Experiment.described(description)
+        Experiment.described(description).check()
     table = sweeps.run_sweep(
         descriptions,
         "cortexsnn.experiment:run",
@@ -79,7 +76,7 @@ def _sweep(options: argparse.Namespace) -> int:
         retry_failed=options.retry_failed,
         progress=not options.quiet,
     )
-    show_table("Test accuracy", *sweep_rows(table))
+    show_table("Accuracy", *sweep_rows(table))
     failed = int((table["status"] == "failed").sum())
     print(f"{table.sizes['run'] - failed} runs done, {failed} failed: {options.out / 'sweep.nc'}")
     return 1 if failed else 0
@@ -278,8 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 if simulators disagree; 2 if something given cannot be used (one line on standard error says what would
-        be right); 130 if it was interrupted.
+        0; 1 if simulators disagree, training broke down or a run of a sweep failed; 2 if something given cannot be
+        used (one line on standard error says what would be right); 130 if it was interrupted.
 
     Examples
     --------
@@ -301,6 +298,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"{_PROG} {options.verb}: torch is not installed; pip install 'cortexsnn[train]'", file=sys.stderr)
         return 2
+    except FloatingPointError as error:
+        print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"{_PROG} {options.verb}: {error}", file=sys.stderr)
         return 2

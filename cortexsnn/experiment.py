@@ -17,9 +17,12 @@ import numpy as np
 from cortexsnn import datasets, hierarchy, training
 from cortexsnn.datasets import Dataset
 from cortexsnn.errors import InputError
-from cortexsnn.training import Architecture, LearnedTau, Protocol, Surrogate
+from cortexsnn.training import Architecture, Layer, LearnedTau, Protocol, Surrogate
 
 Described = TypeVar("Described")
+
+# Those of the initial values and of every step together, https://doi.org/10.48550/arXiv.2407.18838
+_ALPHA_BOUNDS_OF_THE_PAPER = (0.1, 0.98)
 
 __all__ = ["Convolution", "Experiment", "Shape", "TimeConstants", "changed", "run"]
 
@@ -123,7 +126,8 @@ class Shape:
     adaptation_strength, adaptation_tau_ms : float
         As in `cortexsnn.training.Layer`.
     weight_bounds, alpha_bounds
-        As in `cortexsnn.training.Architecture`.
+        As in `cortexsnn.training.Architecture`; with the protocol ``"paper"``, alpha is cut to 0.1 to 0.98 unless
+        bounds are given.
     """
 
     layers: int = 4
@@ -156,6 +160,8 @@ class Experiment:
         ``name`` is ``"default"`` or ``"paper"``; the rest are fields of `cortexsnn.training.Protocol`.
     seed : int
         Of the data, unless they name their own, and of training.
+    test : bool
+        Whether the test split is looked at, at the end; not while settings are chosen by validation.
 
     Examples
     --------
@@ -170,6 +176,7 @@ class Experiment:
     convolution: Convolution = field(default_factory=Convolution)
     protocol: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    test: bool = True
 
     @classmethod
     def described(cls, values: Mapping[str, Any]) -> Experiment:
@@ -178,6 +185,7 @@ class Experiment:
 
     def dataset(self) -> Dataset:
         """Load the data."""
+        self.check()
         options = {"seed": self.seed, **self.data}
         name = options.pop("name", "mts_xor")
         try:
@@ -185,15 +193,15 @@ class Experiment:
         except TypeError as error:
             raise InputError("data of the experiment", dict(self.data), f"options of {name}", str(error)) from None
 
-    def architecture(self, dataset: Dataset) -> Architecture:
-        """Lay out the network for these data."""
-        shape, learned = self.network, self.hierarchy.learning()
-        layers = training.stack(
+    def layers(self) -> tuple[Layer, ...]:
+        """Lay out the hidden layers."""
+        shape = self.network
+        return training.stack(
             (shape.width,) * shape.layers,
             self.hierarchy.of_layers(shape.layers),
             tau_distribution=self.hierarchy.distribution,
             tau_spread=self.hierarchy.spread,
-            learned_tau=learned,
+            learned_tau=self.hierarchy.learning(),
             recurrent=shape.recurrent,
             self_connections=shape.self_connections,
             reset=shape.reset,
@@ -201,16 +209,33 @@ class Experiment:
             adaptation_tau_s=shape.adaptation_tau_ms / 1000,
             **self.convolution.of_layers(shape.layers),
         )
+
+    def architecture(self, dataset: Dataset) -> Architecture:
+        """Lay out the network for these data."""
+        return self._network(dataset.channels, dataset.classes, dataset.dt_s)
+
+    def check(self) -> None:
+        """Raise an `InputError` if anything cannot be used that can be judged without the data."""
+        if self.seed < 0:
+            raise InputError("seed", self.seed, "a whole number of at least 0")
+        self._network(channels=1, classes=1, dt_s=0.001)
+        self.training_protocol()
+
+    def _network(self, channels: int, classes: int, dt_s: float) -> Architecture:
+        shape = self.network
+        alpha_bounds = shape.alpha_bounds
+        if alpha_bounds is None and self.protocol.get("name") == "paper":
+            alpha_bounds = _ALPHA_BOUNDS_OF_THE_PAPER
         return Architecture(
-            dataset.channels,
-            dataset.classes,
-            layers,
+            channels,
+            classes,
+            self.layers(),
             readout_tau_s=shape.readout_tau_ms / 1000,
-            dt_s=dataset.dt_s,
+            dt_s=dt_s,
             dropout=shape.dropout,
             surrogate=Surrogate(shape.surrogate, shape.surrogate_width),
             weight_bounds=shape.weight_bounds,
-            alpha_bounds=shape.alpha_bounds,  # type: ignore[arg-type]
+            alpha_bounds=alpha_bounds,  # type: ignore[arg-type]
         )
 
     def training_protocol(self) -> Protocol:
@@ -232,10 +257,14 @@ def _dataclass_in(hint: Any) -> Any:
 
 def _value(given: Any, before: Any, hint: Any, where: str) -> Any:
     """One value of a description, of the kind that stood there before."""
-    if isinstance(given, Mapping) and (is_dataclass(before) or _dataclass_in(hint)):
+    if given is None and _dataclass_in(hint):
+        return None
+    if is_dataclass(before) or _dataclass_in(hint) or isinstance(before, Mapping):
+        if not isinstance(given, Mapping):
+            raise InputError(where, given, "a table of names and values")
+        if isinstance(before, Mapping):
+            return dict(given)
         return changed(before if before is not None else _dataclass_in(hint)(), given, where)
-    if isinstance(given, list | tuple):
-        return tuple(given)
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     kind = type(before)
     if kind in kinds:
@@ -243,7 +272,7 @@ def _value(given: Any, before: Any, hint: Any, where: str) -> Any:
         if not right or (kind is not bool and isinstance(given, bool)):
             raise InputError(where, given, kinds[kind])
         return kind(given)
-    return given
+    return tuple(given) if isinstance(given, list | tuple) else given
 
 
 def changed(base: Described, values: Mapping[str, Any], where: str = "experiment") -> Described:
@@ -304,7 +333,7 @@ def run(description: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     -------
     dict
         Accuracies, number of weights, epochs, and for each layer the median membrane time constant and the effective
-        memory; what went wrong in ``findings``.
+        memory after training; what is still wrong at the end in ``findings``.
     """
     import torch
 
@@ -312,15 +341,17 @@ def run(description: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     experiment = Experiment.described(description)
     dataset = experiment.dataset()
     architecture = experiment.architecture(dataset)
-    fit = training.fit(dataset, architecture, experiment.training_protocol(), folder=folder, progress=False)
+    fit = training.fit(
+        dataset, architecture, experiment.training_protocol(), folder=folder, test=experiment.test, progress=False
+    )
     figures = ("test_accuracy", "test_accuracy_before_folding", "validation_accuracy",
                "validation_accuracy_after_folding", "memoryless_control_accuracy", "best_epoch")  # fmt: skip
     return {
-        **{name: fit.network.metadata[name] for name in figures},
+        **{name: fit.network.metadata[name] for name in figures if name in fit.network.metadata},
         "epochs": len(fit.history),
         "weights": sum(int(projection.weight.size) for projection in fit.network.projections),
         "tau_median_ms": [1000 * float(np.median(population.tau_s)) for population in fit.network.hidden],
-        "effective_memory_ms": (1000 * architecture.effective_memory().layer_s).tolist(),
+        "effective_memory_ms": [1000 * fit.network.effective_memory_s(p.name) for p in fit.network.hidden],
         "active_percent": fit.history[fit.network.metadata["best_epoch"] - 1]["active_percent"],
-        "findings": "; ".join(finding.message for finding in fit.findings),
+        "findings": "; ".join(f["message"] for f in fit.network.metadata["findings"] if f["holds_at_the_end"]),
     }

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from cortexsnn.hierarchy import mean_lag_s, receptive_field_steps
-from cortexsnn.network import Network
+from cortexsnn.hierarchy import receptive_field_steps
 from cortexsnn.runs import Run, relative_difference
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def layer_rows(architecture: Architecture) -> Rows:
     columns = ["layer", "neurons", "τ (ms)", "kernel", "dilation", "receptive field (ms)"]
     columns += ["effective memory (ms)", "summed over depth (ms)"]
     memory, step_ms = architecture.effective_memory(), 1000 * architecture.dt_s
-    tau_ms = 1000 * architecture.within_alpha_bounds([layer.tau_s for layer in architecture.layers])
+    tau_ms = 1000 * architecture.initial_tau_s()
     rows = []
     for index, layer in enumerate(architecture.layers):
         field_ms = step_ms * receptive_field_steps(layer.kernel_size, layer.dilation)
@@ -66,8 +66,18 @@ def layer_rows(architecture: Architecture) -> Rows:
     return columns, rows
 
 
+def _finite(table: xr.Dataset, name: str, runs: list[int]) -> NDArray[np.float64]:
+    """A result of some runs, of those that have it; one that is no number if none has."""
+    values = table[name].to_numpy()[runs] if name in table else np.array([])
+    values = values[np.isfinite(values)]
+    return values if values.size else np.array([np.nan])
+
+
 def sweep_rows(table: xr.Dataset) -> Rows:
-    """Test accuracy of a sweep: one row for each setting, its seeds together.
+    """Accuracies of a sweep: one row for each setting, its seeds together.
+
+    Choose between settings by the validation accuracy. The test accuracy is that of the networks as they were trained;
+    "folded" is that of the exported networks, which differs after training with batch statistics.
 
     Parameters
     ----------
@@ -80,18 +90,19 @@ def sweep_rows(table: xr.Dataset) -> Rows:
     rows : list of list of str
     """
     varied = [str(name) for name in table.coords if name not in ("hash", "seed", "run")]
-    columns = [*varied, "runs", "failed", "median", "mean", "lowest", "highest"]
+    columns = [*varied, "runs", "failed", "validation", "test, median", "mean", "lowest", "highest", "folded, median"]
     settings: dict[tuple[str, ...], list[int]] = {}
     for index in range(table.sizes["run"]):
         settings.setdefault(tuple(str(table[name].values[index]) for name in varied), []).append(index)
     rows = []
     for setting, members in settings.items():
         failed = int((table["status"].values[members] == "failed").sum())
-        accuracies = table["test_accuracy"].values[members] if "test_accuracy" in table else np.array([])
-        accuracies = accuracies[np.isfinite(accuracies)]
-        figures = ["-"] * 4
-        if accuracies.size:
-            figures = [_percent(f(accuracies)) for f in (np.median, np.mean, np.min, np.max)]
+        validation, test, folded = (
+            _finite(table, name, members)
+            for name in ("validation_accuracy", "test_accuracy_before_folding", "test_accuracy")
+        )
+        figures = [_percent(float(statistic(test))) for statistic in (np.median, np.mean, np.min, np.max)]
+        figures = [_percent(float(np.median(validation))), *figures, _percent(float(np.median(folded)))]
         rows.append([*setting, str(len(members)), str(failed), *figures])
     return columns, rows
 
@@ -171,13 +182,6 @@ def _interval(one: xr.Dataset) -> str:
     return f"{low:.0f} to {f'{high:.0f}' if np.isfinite(high) else '∞'}"
 
 
-def _effective_memory_s(network: Network, name: str) -> float:
-    """Mean lag of the impulse response of a layer without spikes, delays of its feed-forward taps included."""
-    taps = [p.delay_steps for p in network.projections if p.target == name and p.source != name]
-    delay_steps = float(np.mean([np.mean(steps) for steps in taps])) if taps else 0.0
-    return mean_lag_s(network[name].tau_s, network.dt_s) + delay_steps * network.dt_s
-
-
 def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
     """Membrane time constant and measured timescale of every layer, and the cortical area nearest in milliseconds.
 
@@ -213,7 +217,7 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
                     run.name if index == 0 else "",
                     population.name,
                     f"{1000 * float(population.tau_s.mean()):.0f}",
-                    f"{1000 * _effective_memory_s(run.network, population.name):.0f}",
+                    f"{1000 * run.network.effective_memory_s(population.name):.0f}",
                     f"{float(one['tau_ms']):.0f}" if has else "-",
                     _interval(one) if has else "-",
                     f"{float(one['rate_hz']):.1f}",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cortexsnn.errors import InputError
+from cortexsnn.hierarchy import mean_lag_s
 from cortexsnn.network.parts import FloatArray, Population, Projection, seconds
 from cortexsnn.network.validation import update_order, validate
 
@@ -105,6 +106,26 @@ class Network:
     def max_delay_steps(self) -> int:
         """The longest delay of any projection."""
         return max((max(p.delay_steps) for p in self.projections), default=0)
+
+    def effective_memory_s(self, name: str) -> float:
+        """Mean lag of the impulse response of a population without spikes.
+
+        Membrane and feed-forward delays count, what recurrent connections add does not
+        (`cortexsnn.hierarchy.mean_lag_s`).
+
+        Parameters
+        ----------
+        name : str
+            Of a LIF population or a readout.
+
+        Returns
+        -------
+        float
+            In seconds, the mean over neurons and over the taps of all projections that lead in from elsewhere.
+        """
+        taps = [p.delay_steps for p in self.projections if p.target == name and p.source != name]
+        delay_steps = float(np.mean([np.mean(steps) for steps in taps])) if taps else 0.0
+        return mean_lag_s(self[name].tau_s, self.dt_s) + delay_steps * self.dt_s
 
     def is_feedforward(self, projection: Projection) -> bool:
         """Whether the source is updated before the target within one time step.

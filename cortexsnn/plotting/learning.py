@@ -83,7 +83,15 @@ def learned_time_constants(ax: Axes, history: Sequence[Mapping[str, Any]]) -> Ax
     return ax
 
 
-def sweep_accuracy(ax: Axes, table: xr.Dataset, varied: str, label: str, published: Mapping[float, float]) -> Axes:
+def sweep_accuracy(
+    ax: Axes,
+    table: xr.Dataset,
+    varied: str,
+    label: str,
+    *,
+    published: Mapping[float, float] | None = None,
+    result: str = "test_accuracy",
+) -> Axes:
     """Test accuracy of a sweep over one value: every seed, their median, and what others found.
 
     Parameters
@@ -95,8 +103,10 @@ def sweep_accuracy(ax: Axes, table: xr.Dataset, varied: str, label: str, publish
         Dotted name of the value, such as ``"hierarchy.span_ms"``.
     label : str
         Of the horizontal axis, with its unit.
-    published : mapping of float to float
-        Median accuracy, 0 to 1, at some of the values; may be empty.
+    published : mapping of float to float, optional
+        Median accuracy, 0 to 1, at some of the values.
+    result : str
+        Which result of the runs, from 0 to 1.
 
     Returns
     -------
@@ -104,7 +114,7 @@ def sweep_accuracy(ax: Axes, table: xr.Dataset, varied: str, label: str, publish
     """
     done = table.isel(run=np.flatnonzero(table["status"].to_numpy() == "done"))
     values = done[varied].to_numpy().astype(float)
-    accuracy = 100 * done["test_accuracy"].to_numpy()
+    accuracy = 100 * done[result].to_numpy()
     places = np.unique(values)
     ax.plot(values, accuracy, "o", color=OKABE_ITO[0], alpha=0.4, markersize=4, markeredgewidth=0, label="one seed")
     medians = [float(np.median(accuracy[values == place])) for place in places]

@@ -58,7 +58,9 @@ def require_dask() -> None:
     try:
         import distributed  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"sweeps need Dask ({error}): pip install 'cortexsnn[sweep]'") from None
+        raise ModuleNotFoundError(
+            f"sweeps need Dask ({error}): pip install 'cortexsnn[sweep]'", name="distributed"
+        ) from None
 
 
 def most_tries() -> int:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.errors import InputError
 from cortexsnn.hierarchy import DISTRIBUTIONS, EffectiveMemory, effective_memory_s
 from cortexsnn.network.validation import RESETS
+from cortexsnn.training.plain import make_plain, plain
 from cortexsnn.training.surrogate import Surrogate
 
 __all__ = ["Architecture", "Layer", "LearnedTau", "stack"]
@@ -26,6 +27,10 @@ def _positive_seconds(value: Any, name: str) -> None:
 def _whole(value: Any, name: str, lowest: int = 1) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
         raise InputError(name, value, f"a whole number of at least {lowest}")
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, tuple) and len(values) == count and all(isinstance(v, int | float) for v in values)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class LearnedTau:
     high_s: float = 2.0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.per not in ("neuron", "layer"):
             raise InputError("per of the learned tau", self.per, "'neuron' or 'layer'")
         _positive_seconds((self.low_s, self.high_s), "bounds of the learned tau")
@@ -113,6 +119,7 @@ class Layer:
     adaptation_tau_s: float = 0.2
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("size", "kernel_size", "dilation"):
             _whole(getattr(self, name), f"{name} of a layer")
         _positive_seconds(self.tau_s, "tau_s of a layer")
@@ -174,14 +181,9 @@ def stack(sizes: Sequence[int], tau_s: float | Sequence[float], **values: Any) -
     shared = {k: v for k, v in columns.items() if k not in several}
     rows = zip(*several.values(), strict=True)
     try:
-        return tuple(Layer(**shared, **dict(zip(several, map(_plain, row), strict=True))) for row in rows)
+        return tuple(Layer(**shared, **dict(zip(several, map(plain, row), strict=True))) for row in rows)
     except TypeError as error:
         raise InputError("fields of a layer", sorted(values), "fields of Layer", str(error)) from None
-
-
-def _plain(value: Any) -> Any:
-    """A Python number for a NumPy one, so that descriptions can be written as JSON."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
@@ -231,25 +233,24 @@ class Architecture:
     alpha_bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(self.layers))
+        make_plain(self)
         for name in ("channels", "classes"):
             _whole(getattr(self, name), name)
-        if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
+        layers = self.layers
+        if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise InputError("layers", self.layers, "at least one Layer", "training.stack makes several")
         for name in ("readout_tau_s", "dt_s"):
             _positive_seconds(getattr(self, name), name)
+        if not isinstance(self.surrogate, Surrogate):
+            raise InputError("surrogate", self.surrogate, "a Surrogate", "training.Surrogate('triangle')")
         if not 0 <= self.dropout < 1:
             raise InputError("dropout", self.dropout, "a probability from 0 to below 1")
-        if self.weight_bounds is not None:
-            object.__setattr__(self, "weight_bounds", tuple(self.weight_bounds))
-            if len(self.weight_bounds) != len(self.layers) + 1 or not min(self.weight_bounds) > 0:
-                raise InputError("weight_bounds", self.weight_bounds,
-                                 f"{len(self.layers) + 1} positive numbers, one for the readout too")  # fmt: skip
-        if self.alpha_bounds is not None:
-            low, high = self.alpha_bounds
-            object.__setattr__(self, "alpha_bounds", (low, high))
-            if not 0 < low < high < 1:
-                raise InputError("alpha_bounds", self.alpha_bounds, "two numbers between 0 and 1, the lower one first")
+        bounds = self.weight_bounds
+        if bounds is not None and not (_are_numbers(bounds, len(layers) + 1) and all(0 < b < np.inf for b in bounds)):
+            raise InputError("weight_bounds", bounds, f"{len(layers) + 1} positive numbers, one for the readout too")
+        alphas = self.alpha_bounds
+        if alphas is not None and not (_are_numbers(alphas, 2) and 0 < alphas[0] < alphas[1] < 1):
+            raise InputError("alpha_bounds", alphas, "two numbers between 0 and 1, the lower one first")
 
     def within_alpha_bounds(self, tau_s: ArrayLike) -> NDArray[np.float64]:
         """Time constants in seconds after the cut by `alpha_bounds`, if there is one."""
@@ -259,10 +260,15 @@ class Architecture:
         low, high = (-self.dt_s / np.log(alpha) for alpha in self.alpha_bounds)
         return np.clip(tau, low, high)
 
+    def initial_tau_s(self) -> NDArray[np.float64]:
+        """Time constant that each layer begins with in seconds; only where it is not learned is it cut."""
+        given = np.array([layer.tau_s for layer in self.layers])
+        return np.where([layer.learned_tau is None for layer in self.layers], self.within_alpha_bounds(given), given)
+
     def effective_memory(self) -> EffectiveMemory:
         """Mean lag of the impulse response of each layer, before training (`cortexsnn.hierarchy`)."""
         return effective_memory_s(
-            self.within_alpha_bounds([layer.tau_s for layer in self.layers]),
+            self.initial_tau_s(),
             self.dt_s,
             [layer.kernel_size for layer in self.layers],
             [layer.dilation for layer in self.layers],

@@ -95,15 +95,16 @@ def _not_numbers(history: Sequence[Row]) -> dict[int | None, str]:
     for name, words in (("validation_loss", "validation loss"), ("train_loss", "training loss")):
         loss = history[-1].get(name)
         if loss is not None and not np.isfinite(loss):
-            found[None] = f"the {words} is {loss} in epoch {epoch}; lower the learning rate or clip the gradients"
+            found[None] = f"the {words} is {loss} in epoch {epoch}; lower the learning rate"
     for layer, norm in _always(history, "gradient_norm", 1, lambda norms: ~np.isfinite(norms)).items():
         found[layer] = (f"hidden{layer}: the norm of its gradient is {norm} in epoch {epoch}; lower the learning "
-                        "rate or clip the gradients")  # fmt: skip
+                        "rate")  # fmt: skip
     return found
 
 
 def _silent(history: Sequence[Row], epochs: int) -> dict[int | None, str]:
-    advice = "raise the initial weights, add a rate penalty or lower the threshold"
+    # Not the initial weights: batch normalisation takes their scale away again.
+    advice = "add a rate penalty or lower the learning rate"
     found: dict[int | None, str] = {}
     when = _when(history, epochs, f"under {QUIET_PERCENT:g} %")
     for layer, percent in _always(history, "active_percent", epochs, lambda p: p < QUIET_PERCENT).items():
@@ -117,8 +118,8 @@ def _silent(history: Sequence[Row], epochs: int) -> dict[int | None, str]:
 def _saturated(history: Sequence[Row], epochs: int) -> dict[int | None, str]:
     when = _when(history, epochs, f"over {SATURATED_PERCENT:g} %")
     return {
-        layer: f"hidden{layer}: {percent:.0f} % of its neurons fired in more than 90 % of the bins {when}; lower the "
-        "initial weights, add a rate penalty or raise the threshold"
+        layer: f"hidden{layer}: {percent:.0f} % of its neurons fired in more than 90 % of the bins {when}; add a "
+        "rate penalty, shorten its time constants or lower the learning rate"
         for layer, percent in _always(history, "saturated_percent", epochs, lambda p: p > SATURATED_PERCENT).items()
     }
 
@@ -130,16 +131,15 @@ def _vanishing(history: Sequence[Row], epochs: int) -> dict[int | None, str]:
     if norms.shape[1] > 1 and np.all(norms[:, 0] < GRADIENT_RATIO * norms[:, -1]):
         when = _when(history, epochs, f"under {GRADIENT_RATIO:g}")
         found[1] = (f"hidden1: the norm of its gradient was {norms[-1, 0] / norms[-1, -1]:.1g} of that of "
-                    f"hidden{norms.shape[1]} {when}; widen the surrogate, use fewer layers or raise the initial "
-                    "weights")  # fmt: skip
+                    f"hidden{norms.shape[1]} {when}; widen the surrogate or use fewer layers")  # fmt: skip
     when = _when(history, epochs, "exactly 0")
     for layer in _always(history, "gradient_norm", epochs, lambda norm: norm == 0):
-        found[layer] = (f"hidden{layer}: it learns nothing, its gradient was zero {when}; widen the surrogate or raise "
-                        "the initial weights")  # fmt: skip
+        found[layer] = (f"hidden{layer}: it learns nothing, its gradient was zero {when}; widen the surrogate or add a "
+                        "rate penalty")  # fmt: skip
     when = _when(history, epochs, f"under {SURROGATE_PERCENT:g} %")
     for layer, percent in _always(history, "surrogate_percent", epochs, lambda p: p < SURROGATE_PERCENT).items():
         found[layer] = (f"hidden{layer}: the surrogate passed a gradient in {percent:.2g} % of its potentials {when}; "
-                        "widen the surrogate or bring the potentials nearer to the threshold")  # fmt: skip
+                        "widen the surrogate or add a rate penalty")  # fmt: skip
     return found
 
 
@@ -253,8 +253,8 @@ def diagnose(
     >>> finding.kind, finding.layer
     ('silent', 2)
     >>> print(finding.message)
-    hidden2: 94 % of its neurons never fired in epoch 3 (over 50 % for 3 epochs); raise the initial weights, add a
-    rate penalty or lower the threshold
+    hidden2: 94 % of its neurons never fired in epoch 3 (over 50 % for 3 epochs); add a rate penalty or lower
+    the learning rate
     """
     if control_accuracy is not None and not 0 <= control_accuracy <= 1:
         raise InputError("control_accuracy", control_accuracy, "a fraction from 0 to 1")

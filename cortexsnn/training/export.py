@@ -28,7 +28,9 @@ def _folded_accuracy(network: Network, split: Split, dataset: Dataset) -> float:
     return right / len(split)
 
 
-def export(model: SpikingNetwork, dataset: Dataset, protocol: Protocol, metadata: Mapping[str, Any]) -> Network:
+def export(
+    model: SpikingNetwork, dataset: Dataset, protocol: Protocol, metadata: Mapping[str, Any], *, test: bool = True
+) -> Network:
     """Fold the best model and test it, before and after folding.
 
     A model that was chosen by batch statistics is tested by them, as it was chosen, then gets the running statistics
@@ -44,22 +46,25 @@ def export(model: SpikingNetwork, dataset: Dataset, protocol: Protocol, metadata
     protocol : Protocol
     metadata : mapping
         What is known of the run.
+    test : bool
+        Whether to look at the test split.
 
     Returns
     -------
     Network
-        With ``test_accuracy`` (of this very network), ``test_accuracy_before_folding``, and
-        ``validation_accuracy_after_folding`` in its metadata.
+        With ``validation_accuracy_after_folding`` and, if it was tested, ``test_accuracy`` (of this very network) and
+        ``test_accuracy_before_folding`` in its metadata.
     """
     by_batch = protocol.evaluation_statistics == "batch"
-    before = evaluation.potentials(model, dataset.test, protocol.batch_size, batch_statistics=by_batch)
-    unfolded = decode(before, dataset.decoder)
+    figures = {}
+    if test:
+        unfolded = evaluation.potentials(model, dataset.test, protocol.batch_size, batch_statistics=by_batch)
+        classes = decode(unfolded, dataset.decoder)
+        figures["test_accuracy_before_folding"] = accuracy(classes, dataset.test.labels, dataset.scored_steps)
     if by_batch:
         evaluation.recompute_statistics(model, dataset.train, protocol.batch_size)
     network = folding.to_network(model, dataset.decoder)
-    figures = {
-        "test_accuracy": _folded_accuracy(network, dataset.test, dataset),
-        "test_accuracy_before_folding": accuracy(unfolded, dataset.test.labels, dataset.scored_steps),
-        "validation_accuracy_after_folding": _folded_accuracy(network, dataset.validation, dataset),
-    }
+    if test:
+        figures["test_accuracy"] = _folded_accuracy(network, dataset.test, dataset)
+    figures["validation_accuracy_after_folding"] = _folded_accuracy(network, dataset.validation, dataset)
     return Network(network.dt_s, network.populations, network.projections, network.decoder, {**metadata, **figures})

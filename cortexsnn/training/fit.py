@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from cortexsnn.training import checkpoint as checkpoints
 from cortexsnn.training.architecture import Architecture
 from cortexsnn.training.checkpoint import Checkpoint
 from cortexsnn.training.control import memoryless_control
-from cortexsnn.training.diagnosis import Finding, new_findings
+from cortexsnn.training.diagnosis import Finding, diagnose, new_findings
 from cortexsnn.training.epoch import make_optimiser, train_epoch
 from cortexsnn.training.evaluation import validate
 from cortexsnn.training.export import export
@@ -114,13 +115,20 @@ class _Run:
         return len(self.history) - self.best["epoch"] >= protocol.patience
 
 
+def _as_in_a_file(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What is read back after it has been written as JSON; numbers of NumPy are numbers."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(description), default=np.generic.item))
+    return plain
+
+
 def _check_same_run(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    for key, expected in json.loads(json.dumps(dict(now))).items():
+    for key, expected in now.items():
         given = there.get(key)
         for name in sorted(expected.keys() - _MAY_DIFFER):
             found = given.get(name) if isinstance(given, dict) else None
             if found != expected[name]:
-                raise InputError(f"{name} ({key}) of the run in {folder}", found, f"{expected[name]!r}, as now",
+                now_given = shorten(repr(expected[name]), 80)
+                raise InputError(f"{name} ({key}) of the run in {folder}", found, f"{now_given}, as now",
                                  "choose another folder, or remove the old run")  # fmt: skip
 
 
@@ -152,14 +160,29 @@ def _new_model(architecture: Architecture, protocol: Protocol, device: str) -> S
         raise InputError("device", device, "'cpu', or 'cuda' where torch can use it", str(error)) from None
 
 
-def _check_fits(dataset: Dataset, architecture: Architecture) -> None:
+def _check_fits(dataset: Dataset, architecture: Architecture, protocol: Protocol) -> None:
     for name in ("channels", "classes", "dt_s"):
         if not np.isclose(getattr(architecture, name), getattr(dataset, name), rtol=1e-9, atol=0):
             raise InputError(f"{name} of the architecture", getattr(architecture, name),
                              f"{getattr(dataset, name)}, as in data set '{dataset.name}'")  # fmt: skip
+    normalised = [dataset.train]
+    if protocol.evaluation_statistics == "batch":
+        normalised += [dataset.validation, dataset.test]
+    trials = [len(split) for split in normalised]
+    alone = protocol.batch_size == 1 or any(n % protocol.batch_size == 1 for n in trials)
+    if dataset.train.counts.shape[1] == 1 and alone:
+        raise InputError("batch_size", protocol.batch_size, "batches of at least two trials where a trial has one step",
+                         f"one value has no variance; there are {' and '.join(map(str, trials))} trials")  # fmt: skip
 
 
-def _learn(run: _Run, data: TrainingData, protocol: Protocol, control: float, say: Callable[[str], None]) -> None:
+def _learn(
+    run: _Run,
+    data: TrainingData,
+    protocol: Protocol,
+    control: float,
+    say: Callable[[str], None],
+    log: TensorBoardLog | None,
+) -> None:
     """One epoch: learn, look at the validation split, say what goes wrong, write it all down."""
     row = train_epoch(run.model, run.optimiser, data, protocol, len(run.history))
     row |= validate(run.model, data, protocol.batch_size, batch_statistics=protocol.evaluation_statistics == "batch")
@@ -177,16 +200,26 @@ def _learn(run: _Run, data: TrainingData, protocol: Protocol, control: float, sa
         raise FloatingPointError(broken[0])
     run.findings += found
     run.add(row)
+    if log is not None:  # before it counts as done: twice is better than never
+        log.write(row)
     run.save()
 
 
-def _finished(folder: Path | None, run: _Run) -> Network | None:
-    """The network of the same run, if it was finished before: its test split has been looked at."""
-    if folder is None or not (folder / "network.safetensors").exists() or not run.history:
+def _finished(run: _Run, test: bool) -> Network | None:
+    """The network of the same run, if it was finished before, and tested if it is to be: there is no second look."""
+    if run.folder is None or not (run.folder / "network.safetensors").exists():
         return None
-    network = Network.load(folder / "network.safetensors")
-    _check_same_run(network.metadata, run.description, folder)
-    return network
+    network = Network.load(run.folder / "network.safetensors")
+    _check_same_run(network.metadata, run.description, run.folder)
+    return network if not test or "test_accuracy" in network.metadata else None
+
+
+def _judge(
+    history: list[dict[str, Any]], data: TrainingData, protocol: Protocol, control: float
+) -> tuple[Finding, ...]:
+    return diagnose(
+        history, control_accuracy=control, scored=len(data.validation), last_epoch=min(len(history), protocol.epochs)
+    )
 
 
 def fit(
@@ -196,6 +229,7 @@ def fit(
     *,
     folder: str | Path | None = None,
     device: str = "cpu",
+    test: bool = True,
     tensorboard: bool = False,
     progress: bool = True,
 ) -> Fit:
@@ -216,6 +250,9 @@ def fit(
         ``network.safetensors`` at the end. A run that finds its own checkpoint there goes on from it.
     device : str
         Where torch computes, such as ``"cpu"`` or ``"cuda"``.
+    test : bool
+        Look at the test split, once, at the end. Leave it out while you choose between networks by their validation
+        accuracy; the same call with it, in the same folder, tests the finished run.
     tensorboard : bool
         Write an event file for TensorBoard into `folder` too.
     progress : bool
@@ -243,19 +280,21 @@ def fit(
     ['hidden1', 'hidden2']
     """
     protocol = protocol or Protocol()
-    _check_fits(dataset, architecture)
+    _check_fits(dataset, architecture, protocol)
     if tensorboard and folder is None:
         raise InputError("tensorboard without a folder", tensorboard, "a folder in which the event file is written")
-    description = {
-        "architecture": asdict(architecture),
-        "protocol": asdict(protocol),
-        "dataset": dict(dataset.description) or {"name": dataset.name},
-        "versions": versions("torch", "numpy"),
-    }
+    description = _as_in_a_file(
+        {
+            "architecture": asdict(architecture),
+            "protocol": asdict(protocol),
+            "dataset": dict(dataset.description) or {"name": dataset.name},
+            "versions": versions("torch", "numpy"),
+        }
+    )
     model = _new_model(architecture, protocol, device)
     run = _Run(model, make_optimiser(model, protocol), description, None if folder is None else Path(folder))
     run.resume()
-    if (network := _finished(run.folder, run)) is not None:
+    if (network := _finished(run, test)) is not None:
         return Fit(network, run.history, tuple(run.findings))
 
     data = dataset.training_data
@@ -263,29 +302,38 @@ def fit(
     bar = tqdm(initial=len(run.history), total=protocol.epochs, desc="training", unit="epoch", disable=not progress)
     with contextlib.ExitStack() as stack:
         stack.enter_context(bar)
-        log = stack.enter_context(TensorBoardLog(run.folder)) if tensorboard and run.folder else None
+        log = stack.enter_context(_open_log(run)) if tensorboard else None
         say = bar.write if progress else _say_nothing
         while not run.is_over(protocol):
-            _learn(run, data, protocol, control, say)
-            if log is not None:
-                log.write(run.history[-1])
+            _learn(run, data, protocol, control, say, log)
             bar.set_postfix(validation=f"{100 * run.history[-1]['validation_accuracy']:.1f} %")
             bar.update()
 
     model.load_state_dict(run.best_state)
     memory = architecture.effective_memory()
+    holding = {(f.kind, f.layer) for f in _judge(run.history, data, protocol, control)}
     metadata = {
         **description,
         "best_epoch": run.best["epoch"],
         "validation_accuracy": run.best["validation_accuracy"],
         "memoryless_control_accuracy": control,
-        "effective_memory_s": memory.layer_s.tolist(),
-        "findings": [asdict(finding) for finding in run.findings],
+        "initial_effective_memory_s": memory.layer_s.tolist(),
+        "findings": [asdict(f) | {"holds_at_the_end": (f.kind, f.layer) in holding} for f in run.findings],
     }
-    network = export(model, dataset, protocol, metadata)
+    network = export(model, dataset, protocol, metadata, test=test)
     if run.folder is not None:
         network.save(run.folder / "network.safetensors")
     return Fit(network, run.history, tuple(run.findings))
+
+
+def _open_log(run: _Run) -> TensorBoardLog:
+    """A log for TensorBoard in the folder of the run, with the epochs so far if there was none."""
+    assert run.folder is not None
+    is_new = not any(run.folder.glob("events.out.tfevents.*"))
+    log = TensorBoardLog(run.folder)
+    for row in run.history if is_new else []:
+        log.write(row)
+    return log
 
 
 def _say_nothing(_: str) -> None:

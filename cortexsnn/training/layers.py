@@ -50,7 +50,8 @@ class Normalised(nn.Module):
     def current(self, spikes: torch.Tensor) -> torch.Tensor:
         """What arrives before the normalisation, shape (time, trial, target).
 
-        With `matmul_dtype` set to bfloat16 only the products are rounded: spikes are exact in it.
+        With `matmul_dtype` set to bfloat16, products and their sum over taps are rounded. Spikes are exact in it, but
+        not what dropout makes of them.
         """
         if self.matmul_dtype is None:
             return delayed_current(spikes, self.weight, self.delay_steps)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cortexsnn.errors import InputError
+from cortexsnn.training.plain import make_plain
 
 __all__ = ["ChannelShift", "Protocol", "Regularisation", "Schedule", "paper_protocol"]
 
@@ -41,7 +42,7 @@ class Schedule:
     first, every : int
         ... with epoch number `first`, counted from 0, and every so many epochs from then on.
     warm_up : int
-        Epochs of linear rise before all that.
+        Epochs of linear rise at the start; `first` counts them too.
 
     Examples
     --------
@@ -58,6 +59,7 @@ class Schedule:
     warm_up: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         _choice(self.kind, "kind of the schedule", ("steps", "cosine", "constant"))
         _number(self.factor, "factor of the schedule", positive=True)
         _whole(self.first, "first of the schedule", 1)
@@ -102,6 +104,7 @@ class Regularisation:
     tau_drift: float = 0.0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("weight", "rate", "tau_spread", "tau_drift"):
             _number(getattr(self, name), f"{name} of the regularisation", positive=False)
         _number(self.target_rate_hz, "target_rate_hz of the regularisation", positive=True)
@@ -125,6 +128,7 @@ class ChannelShift:
     sd: float = 3.0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         _number(self.mean, "mean of the channel shift", positive=False)
         _number(self.sd, "sd of the channel shift", positive=False)
 
@@ -153,8 +157,8 @@ class Protocol:
     patience : int, optional
         Training stops when the validation accuracy has not risen for so many epochs.
     precision : {"float32", "bfloat16"}
-        Type of the feed-forward matrix products; everything else, time integration included, stays float32.
-        bfloat16 pays on a GPU.
+        Type of the feed-forward matrix products and of their sum over taps, forward and backward; everything else,
+        time integration included, stays float32. bfloat16 keeps 8 bits (0.4 %); it pays on a GPU.
     evaluation_statistics : {"running", "batch"}
         What normalises currents in validation and test. By ``"batch"`` a trial's class depends on the trials that
         are tested with it.
@@ -191,11 +195,17 @@ class Protocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("epochs", "batch_size", "accumulate"):
             _whole(getattr(self, name), name, 1)
         _whole(self.seed, "seed", 0)
         if self.patience is not None:
             _whole(self.patience, "patience", 1)
+        kinds = {"schedule": Schedule, "regularisation": Regularisation, "augmentation": ChannelShift}
+        for name, kind in kinds.items():
+            given = getattr(self, name)
+            if not isinstance(given, kind) and not (name == "augmentation" and given is None):
+                raise InputError(name, given, f"training.{kind.__name__}(...)")
         _number(self.learning_rate, "learning_rate", positive=True)
         if self.tau_learning_rate is not None:
             _number(self.tau_learning_rate, "tau_learning_rate", positive=True)
@@ -214,9 +224,13 @@ def paper_protocol(**changes: Any) -> Protocol:
     """The protocol of Moro et al. 2024 (https://doi.org/10.48550/arXiv.2407.18838) as its code ran it.
 
     Batch statistics at validation and test, Adam whose bias correction counts epochs, and a learning rate that falls
-    by a quarter after 26 epochs and every 10 from then on. The original's cut of alpha and its initial weights
-    belong to the network: `Architecture` has `alpha_bounds` and `weight_bounds` for them. Use it to compare
+    by a quarter after 26 epochs and every 10 from then on. The original's cut of alpha (0.1 to 0.98) and its initial
+    weights belong to the network: `Architecture` has `alpha_bounds` and `weight_bounds` for them. Use it to compare
     numbers like with like; the default `Protocol` is the sound one.
+
+    Not repeated, since it hardly changes a number: the latest of equally good epochs (here the earliest), and an
+    accuracy that gives a smaller last batch the same weight. Learned time constants have bounds of their own here
+    (`LearnedTau`) where the original cuts alpha.
 
     Parameters
     ----------

@@ -18,6 +18,9 @@ __all__ = ["AdaptiveThreshold", "leaky_integral", "lif_scan", "thresholds"]
 
 Gradient = torch.Tensor | None
 
+# The triangle grows with the square of this.
+_BLOCK_STEPS = 256
+
 
 class AdaptiveThreshold(NamedTuple):
     """A threshold that rises with every spike: theta[t] = threshold + strength a[t], a[t] = rho a[t-1] + S[t-1].
@@ -247,8 +250,8 @@ def thresholds(spikes: torch.Tensor, threshold: torch.Tensor, adaptation: Adapti
 def leaky_integral(current: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     """Leaky integrators without spikes: V[t] = alpha V[t-1] + (1 - alpha) I[t].
 
-    Written as a product with the triangle of all decays alpha^(t-s), which is fast for the few neurons of a
-    readout.
+    Written as products with the triangle of decays alpha^(t-s) of a block of steps, which is fast for the few neurons
+    of a readout.
 
     Parameters
     ----------
@@ -264,7 +267,14 @@ def leaky_integral(current: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     >>> leaky_integral(torch.ones(3, 1, 1), torch.tensor([0.5])).flatten()
     tensor([0.5000, 0.7500, 0.8750])
     """
-    steps = torch.arange(current.shape[0], device=current.device)
+    steps = torch.arange(min(len(current), _BLOCK_STEPS), device=current.device)
     lag = steps[:, None] - steps[None, :]
     decay = alpha[:, None, None] ** lag.clamp(min=0) * (lag >= 0)
-    return torch.einsum("nts,sbn->tbn", decay, current * (1 - alpha))
+    blocks: list[torch.Tensor] = []
+    for part in (current * (1 - alpha)).split(_BLOCK_STEPS):
+        size = len(part)
+        block = torch.einsum("nts,sbn->tbn", decay[:, :size, :size], part)
+        if blocks:
+            block = block + alpha ** (steps[:size, None, None] + 1) * blocks[-1][-1]
+        blocks.append(block)
+    return torch.cat(blocks)

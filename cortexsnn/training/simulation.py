@@ -37,14 +37,14 @@ def _layers(network: Network) -> list[Population]:
             p.name: [q for q in network.projections if q.target == p.name and q.source not in done | {p.name}]
             for p in waiting
         }
-        population = next((p for p in waiting if not early[p.name]), None)
-        if population is None:
+        ready = next((p for p in waiting if not early[p.name]), None)
+        if ready is None:
             projection = early[waiting[0].name][0]
             raise InputError(f"source of projection '{projection.name}'", projection.source,
                              "an earlier population in torch, no feedback", _HINT)  # fmt: skip
-        ordered.append(population)
-        waiting.remove(population)
-        done.add(population.name)
+        ordered.append(ready)
+        waiting.remove(ready)
+        done.add(ready.name)
     return ordered
 
 

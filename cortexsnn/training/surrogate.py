@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from cortexsnn.errors import InputError
+from cortexsnn.training.plain import make_plain
 
 __all__ = ["SURROGATES", "Surrogate"]
 
@@ -73,6 +74,7 @@ class Surrogate:
     width: float = 1.0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.kind not in SURROGATES:
             raise InputError("surrogate", self.kind, f"one of {', '.join(SURROGATES)}")
         if not (np.isfinite(self.width) and self.width > 0):

@@ -24,7 +24,7 @@ ALLOWED = {
     "cortex": {"timescales"},
     "plotting": {"network", "recording", "timescales", "cortex"},
     "runs": {"network", "recording", "timescales"},
-    "summary": {"hierarchy", "network", "runs", "training"},
+    "summary": {"hierarchy", "runs", "training"},
     "figures": {"runs", "plotting", "cortex"},
     "report": {"network", "runs", "summary", "figures", "cortex"},
     "sweeps": set(),

@@ -86,6 +86,48 @@ def test_torch_is_the_reference(network, counts, expected):
     assert_agree(network, expected, training.simulate(network, counts))
 
 
+@pytest.fixture(scope="module")
+def every_kind():
+    """A network of trainable layers of every kind, normalised to its input, and what the reference makes of it."""
+    torch = pytest.importorskip("torch")
+    from cortexsnn import training
+    from cortexsnn.datasets import Split
+    from cortexsnn.training.evaluation import recompute_statistics
+
+    layers = training.stack(
+        (12, 10, 10, 8),
+        (0.02, 0.05, 0.1, 0.2),
+        kernel_size=(3, 1, 2, 1),
+        dilation=(4, 1, 7, 1),
+        recurrent=(False, True, True, False),
+        self_connections=(False, False, True, False),
+        reset=("subtract", "zero", "subtract_decayed", "subtract"),
+        adaptation_strength=(0.0, 0.0, 0.1, 0.2),
+        tau_distribution="gamma",
+        tau_spread=0.2,
+        learned_tau=(None, training.LearnedTau(), None, training.LearnedTau("layer")),
+    )
+    architecture = training.Architecture(CHANNELS, 5, layers, readout_tau_s=0.05, dt_s=0.01)
+    model = training.SpikingNetwork(architecture, torch.Generator().manual_seed(0))
+    counts = graded(4, TRIALS)
+    recompute_statistics(model, Split(counts, np.zeros(TRIALS, dtype=np.int64)), TRIALS)
+    made = training.to_network(model, "sum_of_softmax")
+    result = reference.simulate(made, counts, record_potential=names(made))
+    assert_active(made, result)
+    return made, counts, result
+
+
+@pytest.mark.torch
+def test_every_kind_of_layer_is_the_same_in_torch_and_brian2(every_kind):
+    # Protects the exact twin of what is trained: convolution, recurrence, adaptation, resets, drawn and learned tau.
+    from cortexsnn import training
+
+    made, counts, expected = every_kind
+    assert_agree(made, expected, training.simulate(made, counts))
+    observed = brian.simulate(made, counts, device="numpy", record_potential=names(made), progress=False)
+    assert_agree(made, expected, observed)
+
+
 def test_brian2_on_numpy_is_the_reference(network, counts, expected):
     observed = brian.simulate(network, counts, device="numpy", record_potential=names(network), progress=False)
     assert_agree(network, expected, observed)

@@ -94,11 +94,24 @@ def test_impossible_time_constants_are_refused(tmp_path, capsys):
 
 
 def test_options_out_of_range_are_refused_by_the_parser(tmp_path, capsys):
-    for options in (["--epochs=0"], ["--seed=-1"], ["--width=many"]):
+    for options in (["--seed=-1"], ["--width=many"]):
         with pytest.raises(SystemExit) as stopped:
             main(["train", "--out", str(tmp_path / "run"), *options])
         assert stopped.value.code == 2
         assert options[0].split("=")[0] in capsys.readouterr().err
+
+
+def test_impossible_settings_are_refused(tmp_path, capsys):
+    pytest.importorskip("torch")
+    for options, words in (
+        (["--epochs=0"], ("epochs is 0", "at least 1")),
+        (["--set", "network=3"], ("network is 3", "a table")),
+        (["--set", "network.weight_bounds=0.1"], ("weight_bounds is 0.1", "5 positive numbers")),
+        (["--reset=soft"], ("soft", "subtract_decayed")),
+        (["--learned-tau=neuron", "--tau-ms=1", "--span-ms=0"], ("tau_s", "between its bounds")),
+    ):
+        _refused(capsys, ["train", "--out", tmp_path / "run", "--quiet", *options], *words)
+    assert not (tmp_path / "run").exists()
 
 
 def test_empty_recording_gives_statuses_not_numbers(tmp_path, capsys):

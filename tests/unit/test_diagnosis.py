@@ -74,19 +74,19 @@ def test_what_is_absent_is_not_judged(last_epoch):
         (
             {"silent_percent": [0.0, 93.75]},
             "silent",
-            "hidden2: 94 % of its neurons never fired in epoch 20 (over 50 % for 3 epochs); raise the initial weights, "
-            "add a rate penalty or lower the threshold",
+            "hidden2: 94 % of its neurons never fired in epoch 20 (over 50 % for 3 epochs); add a rate penalty or "
+            "lower the learning rate",
         ),
         (
             {"active_percent": [12.0, 0.002]},
             "silent",
-            "hidden2: its neurons fired in 0.002 % of all bins in epoch 20 (under 0.01 % for 3 epochs); raise",
+            "hidden2: its neurons fired in 0.002 % of all bins in epoch 20 (under 0.01 % for 3 epochs); add a rate",
         ),
         (
             {"saturated_percent": [0.0, 71.9]},
             "saturated",
             "hidden2: 72 % of its neurons fired in more than 90 % of the bins in epoch 20 (over 50 % for 3 epochs); "
-            "lower the initial weights",
+            "add a rate penalty",
         ),
         (
             {"surrogate_percent": [12.0, 0.31]},

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
 STEPS, CHANNELS, CLASSES, DT_S = 16, 6, 3, 0.01
 ARCHITECTURE = Architecture(CHANNELS, CLASSES, stack((6, 5), (0.03, 0.1)), readout_tau_s=0.05, dt_s=DT_S)
-PROTOCOL = Protocol(epochs=4, batch_size=8, schedule=Schedule(first=2, every=1), seed=3)
+PROTOCOL = Protocol(epochs=4, batch_size=8, schedule=Schedule(first=2, every=1), seed=2)
 
 # Every kind of layer that can be trained.
 KINDS = {
@@ -255,10 +255,10 @@ def test_incomplete_checkpoints_are_refused(dataset, tmp_path, missing):
 
 def test_the_best_epoch_is_that_of_the_validation_split(dataset):
     # Protects model selection: an export of the best epoch equals a run that stops there.
-    long = run(dataset, replace(PROTOCOL, epochs=8))
+    long = run(dataset, replace(PROTOCOL, epochs=7))
     accuracies = [row["validation_accuracy"] for row in long.history]
     best = accuracies.index(max(accuracies)) + 1
-    assert best < 8  # otherwise this test shows nothing; choose another seed
+    assert best < 7  # otherwise this test shows nothing; choose another seed
     assert long.network.metadata["best_epoch"] == best
     assert long.network.metadata["validation_accuracy"] == max(accuracies)
     assert same_networks(long, run(dataset, replace(PROTOCOL, epochs=best)))
@@ -267,7 +267,7 @@ def test_the_best_epoch_is_that_of_the_validation_split(dataset):
 def test_the_earliest_of_equally_good_epochs_is_kept(dataset):
     # Protects the agreement of best_epoch with the exported weights: one scored answer makes ties certain.
     one_answer = replace(dataset, validation=dataset.validation.take(slice(1)))
-    long = run(one_answer, replace(PROTOCOL, epochs=8))
+    long = run(one_answer, replace(PROTOCOL, epochs=7))
     accuracies = [row["validation_accuracy"] for row in long.history]
     assert accuracies.count(max(accuracies)) > 1
     best = accuracies.index(max(accuracies)) + 1
@@ -363,7 +363,7 @@ def test_the_test_split_is_read_once(dataset, tmp_path, monkeypatch):
 
 def test_test_data_never_influence_training(dataset):
     # Protects every reported accuracy.
-    other = Split(dataset.test.counts[::-1], (1 + dataset.test.labels) % CLASSES)
+    other = Split(dataset.test.counts[::-1].copy(), (1 + dataset.test.labels) % CLASSES)
     first, second = run(dataset), run(replace(dataset, test=other))
     assert same_networks(first, second)
     assert first.history == second.history
@@ -464,7 +464,8 @@ def test_time_constants_are_learned_and_logged(dataset, kind):
     first, last = (result.history[epoch]["tau_ms"] for epoch in (0, -1))
     assert [len(layer) for layer in first] == ([6, 5] if kind == "learned_tau" else [1, 1])
     assert all(len(set(layer)) == len(layer) for layer in last)
-    assert all(a != b for a, b in zip(sum(first, []), sum(last, []), strict=True))
+    for before, after in zip(first, last, strict=True):
+        assert all(a != b for a, b in zip(before, after, strict=True))
     assert result.history[0]["tau_bounds_ms"] == [[2.0, 2000.0]] * 2
     best = result.history[result.network.metadata["best_epoch"] - 1]["tau_ms"]
     for population, tau_ms in zip(result.network.hidden, best, strict=True):
@@ -490,8 +491,8 @@ def test_augmentation_and_penalties_take_part(dataset):
         assert not same_networks(plain, run(dataset, replace(one_epoch, **change)))
     learned = of_kind("learned_tau")
     plain = run(dataset, one_epoch, learned)
-    for change in ({"tau_spread": 5.0}, {"tau_drift": 5.0}):
-        assert not same_networks(plain, run(dataset, replace(one_epoch, regularisation=Regularisation(**change)), learned))
+    for penalties in (Regularisation(tau_spread=5.0), Regularisation(tau_drift=5.0)):
+        assert not same_networks(plain, run(dataset, replace(one_epoch, regularisation=penalties), learned))
 
 
 def test_training_learns(dataset):
@@ -624,7 +625,7 @@ def test_accuracies_are_those_of_the_folded_network(dataset):
 
 def test_metadata_tell_how_the_network_was_made(dataset):
     metadata = run(dataset).network.metadata
-    assert metadata["protocol"]["seed"] == 3
+    assert metadata["protocol"]["seed"] == 2
     assert [layer["size"] for layer in metadata["architecture"]["layers"]] == [6, 5]
     assert metadata["dataset"] == dataset.description
     assert metadata["versions"]["torch"] == torch.__version__
@@ -635,13 +636,18 @@ def test_metadata_tell_how_the_network_was_made(dataset):
 
 def test_numbers_of_numpy_are_as_good_as_others(dataset, tmp_path):
     # Protects loops over np.arange: descriptions are written as JSON.
+    schedule = Schedule(first=np.int64(2), factor=np.float32(0.5))
     protocol = replace(PROTOCOL, epochs=np.int64(1), batch_size=np.int32(16), seed=np.int64(3),
-                       learning_rate=np.float32(0.5), schedule=Schedule(first=np.int64(2), factor=np.float32(0.5)))  # fmt: skip
+                       learning_rate=np.float32(0.5), schedule=schedule)  # fmt: skip
     layers = stack(np.array([6, 5]), np.float32(0.03), kernel_size=np.int64(2), dilation=np.array([1, 2]))
     architecture = Architecture(np.int64(CHANNELS), np.int64(CLASSES), layers, np.float32(0.05), np.float64(DT_S),
                                 weight_bounds=np.array([0.1, 0.1, 0.1]), alpha_bounds=np.array([0.4, 0.9]))  # fmt: skip
-    result = run(dataset, protocol, architecture, folder=tmp_path)
-    assert same_networks(result, run(dataset, protocol, architecture, folder=tmp_path))
+    numbered = replace(dataset, description={"name": "rates", "seed": np.int64(1)})
+    result = run(numbered, protocol, architecture, folder=tmp_path)
+    assert same_networks(result, run(numbered, protocol, architecture, folder=tmp_path))
+    plain = replace(PROTOCOL, epochs=1, batch_size=16, seed=3, learning_rate=0.5,
+                    schedule=Schedule(first=2, factor=0.5))  # fmt: skip
+    assert protocol == plain
 
 
 @pytest.mark.parametrize("change", [{"channels": 5}, {"classes": 4}, {"dt_s": 0.02}])
@@ -704,11 +710,12 @@ def test_dead_layers_are_found(dataset):
     assert any("never fired" in f.message or "of all bins" in f.message for f in result.findings)
 
 
-@pytest.mark.parametrize("batch_size", [16, 64])
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.parametrize("batch_size", [8, 64])
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(dataset, tmp_path, batch_size):
     # From the third epoch on, the learning rate is infinite. In one batch the training loss is still a number, and
     # the validation split shows it first.
-    protocol = replace(PROTOCOL, epochs=6, batch_size=batch_size, schedule=Schedule(first=2, every=1, factor=1e35))
+    protocol = replace(PROTOCOL, epochs=6, batch_size=batch_size, schedule=Schedule(first=2, every=1, factor=3e39))
     with pytest.raises(FloatingPointError, match=r"the (training|validation) loss is nan in epoch 3; .*learning rate"):
         run(dataset, protocol, folder=tmp_path)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()

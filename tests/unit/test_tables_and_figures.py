@@ -9,7 +9,7 @@ from cortexsnn import plotting
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
 from cortexsnn.report import _flat, _in_words
-from cortexsnn.summary import _effective_memory_s, sweep_rows
+from cortexsnn.summary import sweep_rows
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def sweep_table():
 
 
 def test_the_figure_of_a_sweep_has_every_seed_and_their_median(ax):
-    plotting.sweep_accuracy(ax, sweep_table(), "hierarchy.span_ms", "span (ms)", {400.0: 0.75})
+    plotting.sweep_accuracy(ax, sweep_table(), "hierarchy.span_ms", "span (ms)", published={400.0: 0.75})
     lines = {line.get_label(): line.get_xydata().tolist() for line in ax.get_lines()}
     np.testing.assert_allclose(lines["one seed"], [[0, 50], [0, 70], [0, 90], [400, 80]])
     np.testing.assert_allclose(lines["median"], [[0, 70], [400, 80]])
@@ -54,12 +54,16 @@ def test_the_figure_of_a_sweep_has_every_seed_and_their_median(ax):
 
 
 def test_the_table_of_a_sweep_takes_seeds_together_and_counts_failures():
-    columns, rows = sweep_rows(sweep_table())
-    assert columns == ["hierarchy.span_ms", "runs", "failed", "median", "mean", "lowest", "highest"]
-    assert rows[0] == ["0.0", "3", "0", "70.0 %", "70.0 %", "50.0 %", "90.0 %"]
-    assert rows[1] == ["400.0", "2", "1", "80.0 %", "80.0 %", "80.0 %", "80.0 %"]
-    lost = sweep_table().drop_vars("test_accuracy")
-    assert sweep_rows(lost)[1][0][3:] == ["-"] * 4
+    table = sweep_table()
+    table["test_accuracy_before_folding"] = table["test_accuracy"] + 0.01
+    table["validation_accuracy"] = ("run", [0.4, 0.6, 0.7, np.nan, 0.9])
+    columns, rows = sweep_rows(table)
+    first, second = (dict(zip(columns, row, strict=True)) for row in rows)
+    assert (first["hierarchy.span_ms"], first["runs"], first["failed"]) == ("0.0", "3", "0")
+    assert (second["runs"], second["failed"], second["test, median"]) == ("2", "1", "81.0 %")
+    assert (first["validation"], first["test, median"], first["folded, median"]) == ("60.0 %", "71.0 %", "70.0 %")
+    assert (first["mean"], first["lowest"], first["highest"]) == ("71.0 %", "51.0 %", "91.0 %")
+    assert sweep_rows(sweep_table())[1][0][3:5] == ["-", "-"]
 
 
 def network(**options):
@@ -80,7 +84,7 @@ def network(**options):
 
 
 def test_effective_memory_of_a_layer_is_that_of_membrane_and_taps():
-    assert _effective_memory_s(network(), "hidden1") == pytest.approx(0.01 * (1 + 2))
+    assert network().effective_memory_s("hidden1") == pytest.approx(0.01 * (1 + 2))
 
 
 def test_the_report_says_what_kind_of_network_it_is():
