@@ -333,18 +333,25 @@ class SealedDataset(Dataset):
         return super().__getattribute__(name)
 
 
-def test_the_test_split_is_read_once(dataset, tmp_path, monkeypatch):
-    # Protects every reported accuracy: nothing reads it before the end, and a finished run not again.
+@pytest.fixture
+def sealed(dataset):
     names = ("name", "dt_s", "classes", "decoder", "train", "validation", "test", "scored_steps", "description")
-    sealed = SealedDataset(**{name: getattr(dataset, name) for name in names})
-    assert sealed.test is dataset.test
+    made = SealedDataset(**{name: getattr(dataset, name) for name in names})
+    SealedDataset.looks = 0
+    assert made.test is dataset.test
     assert SealedDataset.looks == 1  # the count counts
-    SealedDataset.looks, before_export = 0, []
+    SealedDataset.looks = 0
+    return made
+
+
+def test_the_test_split_is_read_once(sealed, tmp_path, monkeypatch):
+    # Protects every reported accuracy: nothing reads it before the end, and a finished run not again.
+    before_export = []
     real = fit_module().export
 
-    def export(*arguments):
+    def export(*arguments, **options):
         before_export.append(SealedDataset.looks)
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(fit_module(), "export", export)
     mend = interrupt_after(monkeypatch, 2)
@@ -359,6 +366,22 @@ def test_the_test_split_is_read_once(dataset, tmp_path, monkeypatch):
     run(sealed, folder=tmp_path)
     assert SealedDataset.looks == 0
     assert not hasattr(sealed.training_data, "test")
+
+
+def test_a_run_without_a_test_leaves_the_seal(sealed, tmp_path, monkeypatch):
+    # Protects the choice between networks by validation accuracy, and the test of the chosen one without new training.
+    untested = run(sealed, folder=tmp_path, test=False)
+    assert SealedDataset.looks == 0
+    assert not {"test_accuracy", "test_accuracy_before_folding"} & untested.network.metadata.keys()
+    assert untested.network.metadata["validation_accuracy_after_folding"] > 0
+    interrupt_after(monkeypatch, 0)  # not one epoch more
+    run(sealed, folder=tmp_path, test=False)
+    assert SealedDataset.looks == 0
+    tested = run(sealed, folder=tmp_path)
+    assert SealedDataset.looks > 0
+    assert same_networks(tested, untested)
+    assert tested.findings == untested.findings
+    assert "test_accuracy" in Network.load(tmp_path / "network.safetensors").metadata
 
 
 def test_test_data_never_influence_training(dataset):
@@ -483,12 +506,12 @@ def test_augmentation_and_penalties_take_part(dataset):
     # Protects options that are described, and then forgotten in the loop.
     one_epoch = replace(PROTOCOL, epochs=1)
     plain = run(dataset, one_epoch)
-    for change in (
-        {"augmentation": ChannelShift(2, 0)},
-        {"regularisation": Regularisation(weight=1.0)},
-        {"regularisation": Regularisation(rate=1.0)},
-    ):
-        assert not same_networks(plain, run(dataset, replace(one_epoch, **change)))
+    for penalties in (Regularisation(weight=1.0), Regularisation(rate=1.0)):
+        assert not same_networks(plain, run(dataset, replace(one_epoch, regularisation=penalties)))
+    # Moved by more channels than there are, nothing is left to learn from; the validation split stays where it is.
+    nothing_left = run(dataset, replace(one_epoch, augmentation=ChannelShift(CHANNELS, 0))).history[0]
+    assert plain.history[0]["gradient_norm"][0] > 0
+    assert nothing_left["gradient_norm"][0] == 0
     learned = of_kind("learned_tau")
     plain = run(dataset, one_epoch, learned)
     for penalties in (Regularisation(tau_spread=5.0), Regularisation(tau_drift=5.0)):
@@ -629,7 +652,7 @@ def test_metadata_tell_how_the_network_was_made(dataset):
     assert [layer["size"] for layer in metadata["architecture"]["layers"]] == [6, 5]
     assert metadata["dataset"] == dataset.description
     assert metadata["versions"]["torch"] == torch.__version__
-    assert metadata["effective_memory_s"] == pytest.approx(ARCHITECTURE.effective_memory().layer_s)
+    assert metadata["initial_effective_memory_s"] == pytest.approx(ARCHITECTURE.effective_memory().layer_s)
     assert 0.3 < metadata["memoryless_control_accuracy"] <= 1
     assert json.loads(json.dumps(dict(metadata)))["best_epoch"] == metadata["best_epoch"]
 
@@ -698,6 +721,7 @@ def test_a_surrogate_that_passes_nothing_is_found(dataset, tmp_path):
     assert result.history[-1]["gradient_norm"][0] == 0
     metadata = Network.load(tmp_path / "network.safetensors").metadata
     assert [f["message"] for f in metadata["findings"]] == [f.message for f in result.findings]
+    assert all(f["holds_at_the_end"] for f in metadata["findings"] if f["kind"] == "vanishing_gradient")
 
 
 def test_dead_layers_are_found(dataset):
