@@ -145,7 +145,7 @@ def test_time_constants_at_a_bound(tau_ms, bounds_ms, found):
 @pytest.mark.parametrize(
     ("figures", "layer", "message"),
     [
-        ({"train_loss": float("nan")}, None, "the training loss is nan in epoch 20; lower the learning rate or clip"),
+        ({"train_loss": float("nan")}, None, "the training loss is nan in epoch 20; lower the learning rate"),
         ({"validation_loss": float("inf")}, None, "the validation loss is inf in epoch 20; lower"),
         ({"gradient_norm": [0.2, float("nan")]}, 2, "hidden2: the norm of its gradient is nan in epoch 20; lower"),
     ],
