@@ -137,6 +137,9 @@ def read_sweep(path: Path) -> tuple[dict[str, Any], dict[str, list[Any]], list[i
                              f'quote dotted names: "{name}.{next(iter(values), "NAME")}" = [...]')  # fmt: skip
     if seeds is not None and not (isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)):
         raise InputError(f"'seeds' in {path}", seeds, "a list of whole numbers of at least 0")
+    for group, dot, _ in (name.partition(".") for name in vary):
+        if dot:  # a group may have nothing but what varies
+            base.setdefault(group, {})
     return base, vary, seeds
 
 

@@ -111,7 +111,14 @@ def sweep_accuracy(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        If the sweep does not vary that value.
     """
+    if varied not in table:
+        raise InputError("what a sweep varies", varied, f"one of {', '.join(map(str, table.coords))}")
     done = table.isel(run=np.flatnonzero(table["status"].to_numpy() == "done"))
     values = done[varied].to_numpy().astype(float)
     accuracy = 100 * done[result].to_numpy()

@@ -117,7 +117,11 @@ class _Run:
 
 def _as_in_a_file(description: Mapping[str, Any]) -> dict[str, Any]:
     """What is read back after it has been written as JSON; numbers of NumPy are numbers."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(description), default=np.generic.item))
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(description), default=np.generic.item))
+    except TypeError as error:
+        raise InputError("description of the data set", description.get("dataset"), "what JSON can say",
+                         str(error)) from None  # fmt: skip
     return plain
 
 

@@ -246,7 +246,7 @@ def test_delayed_currents_of_spikes_in_any_layout():
 # --- leaky integrals and learned time constants -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps", [1, 2, 50])
+@pytest.mark.parametrize("steps", [1, 2, 50, 256, 700])
 def test_the_leaky_integral_is_the_plain_loop(steps):
     current = currents("mixed", steps)
     alpha = torch.tensor([0.0, 0.2, 0.9, 0.9999], dtype=torch.float64)

@@ -76,3 +76,23 @@ def test_a_missing_package_is_said(tmp_path, monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"package tensorboard is .*pip install 'cortexsnn\[tensorboard\]'"):
         TensorBoardLog(tmp_path)
+
+
+def test_a_log_that_is_turned_on_late_has_the_epochs_before(tmp_path):
+    # Protects curves from a gap: a run that goes on with a log for the first time writes what it has done so far.
+    pytest.importorskip("tensorboard")
+    from dataclasses import replace
+
+    from cortexsnn import datasets
+    from cortexsnn.training import Architecture, Protocol, fit, stack
+
+    data = datasets.load("mts_xor", train=16, validation=8, test=4)
+    architecture = Architecture(40, 2, stack((3,), 0.05), readout_tau_s=0.05, dt_s=0.01)
+    protocol = Protocol(epochs=3, batch_size=8)
+    fit(data, architecture, protocol, folder=tmp_path, progress=False)
+    (tmp_path / "network.safetensors").unlink()
+    result = fit(data, architecture, protocol, folder=tmp_path, tensorboard=True, progress=False)
+    losses = [(e.step, e.value) for e in read(tmp_path).Scalars("train_loss")]
+    assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in result.history]
+    with pytest.raises(InputError, match=r"epochs \(protocol\) of the run in .* is 3; expected 4, as now"):
+        fit(data, architecture, replace(protocol, epochs=4), folder=tmp_path, tensorboard=True, progress=False)
