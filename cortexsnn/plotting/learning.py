@@ -77,9 +77,10 @@ def learned_time_constants(ax: Axes, history: Sequence[Mapping[str, Any]]) -> Ax
         ax.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
         ax.plot(epochs, middle, color=colour, label=f"hidden{layer + 1}")
         limits = [min(limits[0], *low), max(limits[1], *high)]
-    milliseconds(ax.yaxis, (limits[0], limits[1]))
-    ax.set(xlabel="epoch", ylabel="membrane time constant (ms)")
-    ax.legend(title="median and quartiles", title_fontsize=8)
+    ax.set(xlabel="epoch", ylabel="membrane time constant (ms)", yscale="log")
+    ax.set_ylim(0.8 * limits[0], 2.5 * limits[1])  # room for the legend
+    milliseconds(ax.yaxis, (0.8 * limits[0], 2.5 * limits[1]))
+    ax.legend(title="median and quartiles", title_fontsize=8, ncols=min(layers, 3), loc="upper center")
     return ax
 
 
@@ -130,5 +131,6 @@ def sweep_accuracy(
         shares = [100 * share for share in published.values()]
         ax.plot(list(published), shares, "D", color=OKABE_ITO[1], markersize=5, fillstyle="none", label="published")
     ax.set(xlabel=label, ylabel="test accuracy (%)", xticks=places)
+    ax.margins(x=0.12)
     ax.legend()
     return ax
