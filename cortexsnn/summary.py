@@ -199,12 +199,12 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
     columns = [
         "network",
         "layer",
-        "membrane τ (ms)",
-        "effective memory (ms)",
-        "measured τ (ms)",
+        "membrane (ms)",
+        "memory (ms)",
+        "measured (ms)",
         "interval (ms)",
         "rate (Hz)",
-        "nearest area",
+        "area",
         "status",
     ]
     rows = []

@@ -12,8 +12,9 @@ from rich.table import Table
 
 __all__ = ["show_table"]
 
-_LEFT = {"network", "layer", "what", "status", "nearest area"}
+_LEFT = {"network", "layer", "what", "status", "area"}
 _NOTE = "note"
+_WHOLE = {"status", "interval (ms)"}  # short, and hard to read on several lines
 _WIDTH_OF_A_LOG = 120
 
 
@@ -36,7 +37,7 @@ def show_table(
     shown = [index for index, column in enumerate(columns) if column != _NOTE]
     for index in shown:
         justify: Literal["left", "right"] = "left" if columns[index] in _LEFT else "right"
-        table.add_column(columns[index], justify=justify, no_wrap=index == 0)
+        table.add_column(columns[index], justify=justify, no_wrap=index == 0 or columns[index] in _WHOLE)
     for row in rows:
         table.add_row(*(row[index] for index in shown))
     console.print(table)

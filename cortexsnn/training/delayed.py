@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 __all__ = ["delayed_current"]
 
@@ -27,6 +28,7 @@ class _DelayedCurrent(torch.autograd.Function):
         return current
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         spikes, weight = ctx.saved_tensors
         steps, _, sources = spikes.shape

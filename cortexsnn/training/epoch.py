@@ -135,7 +135,10 @@ def train_epoch(
             activity = model.run(time_first(counts, device), rng)
             loss = cross_entropy(activity.readout, labels.to(device), data.decoder)
             ((loss + penalty(model, activity, protocol.regularisation)) / len(together)).backward()
-            losses += float(loss.detach()) * len(batch)
+            value = float(loss.detach())
+            if not np.isfinite(value):
+                raise FloatingPointError(f"the training loss is {value} in epoch {epoch + 1}; lower the learning rate")
+            losses += value * len(batch)
             classes = decode(activity.readout.detach().permute(1, 0, 2).cpu().numpy(), data.decoder)
             right += accuracy(classes, labels.numpy(), data.scored_steps) * len(batch)
         norms.append([_gradient_norm(layer.incoming.weight) for layer in model.hidden])
@@ -143,8 +146,6 @@ def train_epoch(
             for state in optimiser.state.values():
                 state["step"].fill_(epoch)
         optimiser.step()
-    if not np.isfinite(losses):
-        raise FloatingPointError(f"the training loss is {losses} in epoch {epoch + 1}; try a smaller learning rate")
     return {
         "epoch": epoch + 1,
         "learning_rate": protocol.learning_rate_at(epoch),

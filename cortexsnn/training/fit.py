@@ -171,7 +171,7 @@ def _check_fits(dataset: Dataset, architecture: Architecture, protocol: Protocol
                              f"{getattr(dataset, name)}, as in data set '{dataset.name}'")  # fmt: skip
     normalised = [dataset.train]
     if protocol.evaluation_statistics == "batch":
-        normalised += [dataset.validation, dataset.test]
+        normalised.append(dataset.validation)
     trials = [len(split) for split in normalised]
     alone = protocol.batch_size == 1 or any(n % protocol.batch_size == 1 for n in trials)
     if dataset.train.counts.shape[1] == 1 and alone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from cortexsnn.training.scan import AdaptiveThreshold
 from cortexsnn.training.surrogate import Surrogate
@@ -22,6 +23,7 @@ class _Spike(torch.autograd.Function):
         return (distance > 0).to(distance.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         (distance,) = ctx.saved_tensors
         return grad * ctx.surrogate.derivative(distance), None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from cortexsnn.errors import InputError
 from cortexsnn.network.validation import RESETS
@@ -100,6 +101,7 @@ class _LifScan(torch.autograd.Function):
         return spikes, potential
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_spikes: Gradient, grad_potential: Gradient) -> tuple[Gradient | None, ...]:
         potential, spikes, alpha, threshold, recurrent, strength, rho, thresholds = ctx.saved_tensors
         theta = threshold if thresholds is None else thresholds

@@ -105,6 +105,6 @@ def test_batches_of_one_value_are_refused_by_name(tmp_path):
     data = Dataset("one step", 0.01, 2, "sum_of_softmax", split(6), split(5), split(4))
     with pytest.raises(InputError, match="batch_size is 5; expected batches of at least two trials"):
         fit(data, architecture, Protocol(epochs=1, batch_size=5), progress=False)
-    with pytest.raises(InputError, match=r"batch_size is 2; .*there are 6 and 5 and 4 trials"):
+    with pytest.raises(InputError, match=r"batch_size is 2; .*there are 6 and 5 trials"):
         fit(data, architecture, paper_protocol(epochs=1, batch_size=2), progress=False)
     assert len(fit(data, architecture, Protocol(epochs=1, batch_size=2), progress=False).history) == 1
