@@ -168,8 +168,8 @@ def _timescale_sections(runs: Sequence[Run], comparison: xr.Dataset, table: xr.D
     columns, rows = timescale_rows(runs, comparison)
     measured = _Table(
         f"Timescale of every layer with its {100 * protocol['confidence']:.0f} % interval (0 or ∞: no end was found); "
-        "membrane: mean membrane time constant; memory: mean lag of the impulse response without spikes, delays included; "
-        "area: the nearest by milliseconds, which depend on the protocol: a pointer, no more",
+        "membrane: mean membrane time constant; memory: mean lag of the impulse response without spikes, delays "
+        "included; area: the nearest by milliseconds, which depend on the protocol: a pointer, no more",
         columns,
         rows,
         ("network", "layer", "area", "status"),
