@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,9 @@ from tqdm.auto import tqdm
 
 from cortexsnn.datasets import Dataset, TrainingData
 from cortexsnn.errors import InputError
-from cortexsnn.files import write_text
 from cortexsnn.network import Network
 from cortexsnn.provenance import versions
-from cortexsnn.training import checkpoint as checkpoints
 from cortexsnn.training.architecture import Architecture
-from cortexsnn.training.checkpoint import Checkpoint
 from cortexsnn.training.control import memoryless_control
 from cortexsnn.training.diagnosis import Finding, diagnose, new_findings
 from cortexsnn.training.epoch import make_optimiser, train_epoch
@@ -29,12 +24,12 @@ from cortexsnn.training.evaluation import validate
 from cortexsnn.training.export import export
 from cortexsnn.training.model import SpikingNetwork
 from cortexsnn.training.protocol import Protocol
+from cortexsnn.training.run import Run, as_in_a_file, check_same_run
 from cortexsnn.training.tensorboard import TensorBoardLog
 
 __all__ = ["Fit", "fit"]
 
 _INITIAL_WEIGHTS = 0  # stream of random numbers
-_MAY_DIFFER = {"folder"}  # of a run that goes on: the data may have moved
 _PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
@@ -55,103 +50,6 @@ class Fit:
     network: Network
     history: list[dict[str, Any]]
     findings: tuple[Finding, ...]
-
-
-@dataclass(eq=False)
-class _Run:
-    """A model on its way: all that changes from epoch to epoch, and where it is kept."""
-
-    model: SpikingNetwork
-    optimiser: torch.optim.Optimizer
-    description: dict[str, Any]
-    folder: Path | None
-    history: list[dict[str, Any]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    best_state: dict[str, torch.Tensor] = field(default_factory=dict)
-
-    @property
-    def best(self) -> dict[str, Any]:
-        """Figures of the epoch with the highest validation accuracy, the earliest of equals."""
-        return max(self.history, key=lambda row: row["validation_accuracy"])
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Take in an epoch, and write it down."""
-        self.history.append(row)
-        if self.best is row:
-            self.best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-
-    def save(self) -> None:
-        """Write checkpoint and metrics, if there is a folder."""
-        if self.folder is None:
-            return
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best_state.items()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimiser.state[parameter].items():
-                tensors[f"adam.{key}.{name}"] = value
-        findings = [asdict(finding) for finding in self.findings]
-        checkpoint = Checkpoint(self.description, self.history, tensors, findings)
-        checkpoints.save(checkpoint, self.folder / "checkpoint.safetensors")
-        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))
-
-    def resume(self) -> None:
-        """Go on from the checkpoint of the same run, if there is one."""
-        if self.folder is None or not (self.folder / "checkpoint.safetensors").exists():
-            return
-        path = self.folder / "checkpoint.safetensors"
-        found = checkpoints.load(path)
-        _check_same_run(found.description, self.description, self.folder)
-        _restore(self.model, self.optimiser, found, path)
-        self.history, self.best_state = found.history, found.part("best.")
-        self.findings = [Finding(**finding) for finding in found.findings]
-        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))
-
-    def is_over(self, protocol: Protocol) -> bool:
-        """Whether all epochs are done, or the validation accuracy has not risen for too long."""
-        if len(self.history) >= protocol.epochs:
-            return True
-        if protocol.patience is None or not self.history:
-            return False
-        return len(self.history) - self.best["epoch"] >= protocol.patience
-
-
-def _as_in_a_file(description: Mapping[str, Any]) -> dict[str, Any]:
-    """What is read back after it has been written as JSON; numbers of NumPy are numbers."""
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(description), default=np.generic.item))
-    except TypeError as error:
-        raise InputError("description of the data set", description.get("dataset"), "what JSON can say",
-                         str(error)) from None  # fmt: skip
-    return plain
-
-
-def _check_same_run(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    for key, expected in now.items():
-        given = there.get(key)
-        for name in sorted(expected.keys() - _MAY_DIFFER):
-            found = given.get(name) if isinstance(given, dict) else None
-            if found != expected[name]:
-                now_given = shorten(repr(expected[name]), 80)
-                raise InputError(f"{name} ({key}) of the run in {folder}", found, f"{now_given}, as now",
-                                 "choose another folder, or remove the old run")  # fmt: skip
-
-
-def _restore(model: SpikingNetwork, optimiser: torch.optim.Optimizer, found: Checkpoint, path: Path) -> None:
-    """Put model and optimiser into the state of a checkpoint, which must have all of it."""
-    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    expected = {f"{part}.{name}": shape for part in ("model", "best") for name, shape in shapes.items()}
-    for name, parameter in model.named_parameters():
-        expected |= {f"adam.{key}.{name}": parameter.shape for key in ("exp_avg", "exp_avg_sq")}
-        expected[f"adam.step.{name}"] = torch.Size([])
-    for name, shape in expected.items():
-        if name not in found.tensors or found.tensors[name].shape != shape:
-            raise InputError(f"checkpoint {path}", f"no '{name}' of shape {tuple(shape)}", "all tensors of the run",
-                             "remove it to train from the start")  # fmt: skip
-    model.load_state_dict(found.part("model."))
-    saved = found.part("adam.")
-    for name, parameter in model.named_parameters():
-        averages = {key: saved[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
-        optimiser.state[parameter] = {"step": saved[f"step.{name}"], **averages}
 
 
 def _new_model(architecture: Architecture, protocol: Protocol, device: str) -> SpikingNetwork:
@@ -180,7 +78,7 @@ def _check_fits(dataset: Dataset, architecture: Architecture, protocol: Protocol
 
 
 def _learn(
-    run: _Run,
+    run: Run,
     data: TrainingData,
     protocol: Protocol,
     control: float,
@@ -209,12 +107,12 @@ def _learn(
     run.save()
 
 
-def _finished(run: _Run, test: bool) -> Network | None:
+def _finished(run: Run, test: bool) -> Network | None:
     """The network of the same run, if it was finished before, and tested if it is to be: there is no second look."""
     if run.folder is None or not (run.folder / "network.safetensors").exists():
         return None
     network = Network.load(run.folder / "network.safetensors")
-    _check_same_run(network.metadata, run.description, run.folder)
+    check_same_run(network.metadata, run.description, run.folder)
     return network if not test or "test_accuracy" in network.metadata else None
 
 
@@ -287,7 +185,7 @@ def fit(
     _check_fits(dataset, architecture, protocol)
     if tensorboard and folder is None:
         raise InputError("tensorboard without a folder", tensorboard, "a folder in which the event file is written")
-    description = _as_in_a_file(
+    description = as_in_a_file(
         {
             "architecture": asdict(architecture),
             "protocol": asdict(protocol),
@@ -296,7 +194,7 @@ def fit(
         }
     )
     model = _new_model(architecture, protocol, device)
-    run = _Run(model, make_optimiser(model, protocol), description, None if folder is None else Path(folder))
+    run = Run(model, make_optimiser(model, protocol), description, None if folder is None else Path(folder))
     run.resume()
     if (network := _finished(run, test)) is not None:
         return Fit(network, run.history, tuple(run.findings))
@@ -330,7 +228,7 @@ def fit(
     return Fit(network, run.history, tuple(run.findings))
 
 
-def _open_log(run: _Run) -> TensorBoardLog:
+def _open_log(run: Run) -> TensorBoardLog:
     """A log for TensorBoard in the folder of the run, with the epochs so far if there was none."""
     assert run.folder is not None
     is_new = not any(run.folder.glob("events.out.tfevents.*"))
