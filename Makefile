@@ -34,7 +34,7 @@ test-slow: install
 # Simulating, measuring and comparing need no torch.
 test-without-torch: EXTRAS = test
 test-without-torch: install
-	$(PYTEST) -m "not slow and not torch" --ignore=cortexsnn/training
+	$(PYTEST) -m "not slow and not torch" --ignore=cortexsnn/training --ignore=cortexsnn/experiment.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
