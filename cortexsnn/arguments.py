@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from cortexsnn.errors import InputError
-from cortexsnn.files import existing_file
 
 __all__ = ["add_experiment_options", "experiment_description", "read_settings", "read_sweep"]
 
@@ -96,6 +95,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     InputError
         If there is no such file or it is no TOML.
     """
+    from cortexsnn.files import existing_file  # imports HDF5, which every other use of the options would wait for
+
     checked = existing_file(path, "settings file")
     try:
         return tomllib.loads(checked.read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cortexsnn import datasets, hierarchy, training
+from cortexsnn.checks import whole
 from cortexsnn.datasets import Dataset
 from cortexsnn.errors import InputError
 from cortexsnn.training import Architecture, Layer, LearnedTau, Protocol, Surrogate
@@ -216,8 +217,7 @@ class Experiment:
 
     def check(self) -> None:
         """Raise an `InputError` if anything cannot be used that can be judged without the data."""
-        if self.seed < 0:
-            raise InputError("seed", self.seed, "a whole number of at least 0")
+        whole("seed", self.seed, 0)
         self._network(channels=1, classes=1, dt_s=0.001)
         self.training_protocol()
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from cortexsnn.checks import number, whole
 from cortexsnn.errors import InputError
-from cortexsnn.hierarchy.checks import number, number_of_layers, whole
+from cortexsnn.hierarchy.time_constants import number_of_layers
 from cortexsnn.hierarchy.time_constants import profile as profile_over_depth
 
 __all__ = ["dilations", "exponential_dilations", "kernel_sizes"]

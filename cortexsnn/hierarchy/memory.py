@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cortexsnn.checks import Values, positive, whole
 from cortexsnn.errors import InputError
-from cortexsnn.hierarchy.checks import Values, positive, whole
 
 __all__ = ["EffectiveMemory", "effective_memory_s", "mean_lag_s", "receptive_field_steps"]
 

@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from cortexsnn.checks import Values, generator, number, whole
 from cortexsnn.errors import InputError
-from cortexsnn.hierarchy.checks import Values, generator, number, number_of_layers, whole
 
 __all__ = ["PROFILES", "geometric", "homogeneous", "linear", "profile", "reversed_linear", "shuffled", "tanh"]
+
+
+def number_of_layers(layers: Any) -> int:
+    """Return the number of hidden layers as int."""
+    return whole("layers", layers, 1, "a whole number of hidden layers")
 
 
 def _positive(values: Values, name: str, mean: float, span: float) -> Values:

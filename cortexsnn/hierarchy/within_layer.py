@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cortexsnn.checks import Values, generator, number, positive, whole
 from cortexsnn.errors import InputError
-from cortexsnn.hierarchy.checks import Values, generator, number, positive, whole
 
 __all__ = ["DISTRIBUTIONS", "draw_time_constants"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.checks import choice, whole
 from cortexsnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ DECODERS = ("sum_of_softmax", "per_step")
 # Brian2 makes C++ identifiers of these names, and calls its monitors and projections after them.
 _TAKEN_ENDINGS = ("_spikes", "_potential", "_raster", "_between_trials")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-
-
-def _whole(value: object, lowest: int, field: str, what: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-        raise InputError(field, value, f"{what}, at least {lowest}")
 
 
 def _values(array: NDArray[np.float64], size: int, field: str, *, positive: bool = False) -> None:
@@ -55,9 +51,8 @@ def _validate_population(population: Population) -> None:
         raise InputError("population name", name, "a name that no other part of the network takes",
                          f"leave out '_to_' and the endings {', '.join(_TAKEN_ENDINGS)}")  # fmt: skip
     where = f"of population '{name}'"
-    if population.kind not in KINDS:
-        raise InputError(f"kind {where}", population.kind, f"one of {', '.join(KINDS)}")
-    _whole(population.size, 1, f"size {where}", "a whole number of neurons")
+    choice(f"kind {where}", population.kind, KINDS)
+    whole(f"size {where}", population.size, 1, "a whole number of neurons")
     if population.kind == "input":
         return
     _values(population.tau_s, population.size, f"tau_s {where}", positive=True)
@@ -65,9 +60,8 @@ def _validate_population(population: Population) -> None:
     if population.kind == "readout":
         return
     _values(population.threshold, population.size, f"threshold {where}", positive=True)
-    if population.reset not in RESETS:
-        raise InputError(f"reset {where}", population.reset, f"one of {', '.join(RESETS)}")
-    _whole(population.refractory_steps, 0, f"refractory_steps {where}", "a whole number of steps")
+    choice(f"reset {where}", population.reset, RESETS)
+    whole(f"refractory_steps {where}", population.refractory_steps, 0, "a whole number of steps")
     if population.adaptation is not None:
         _values(population.adaptation.strength, population.size, f"adaptation_strength {where}")
         if np.any(population.adaptation.strength < 0):
@@ -80,8 +74,7 @@ def _validate_population(population: Population) -> None:
 def _validate_projection(projection: Projection, populations: dict[str, Population]) -> None:
     where = f"of projection '{projection.name}'"
     for end in ("source", "target"):
-        if getattr(projection, end) not in populations:
-            raise InputError(f"{end} {where}", getattr(projection, end), f"one of {', '.join(populations)}")
+        choice(f"{end} {where}", getattr(projection, end), populations)
     source, target = populations[projection.source], populations[projection.target]
     if source.kind == "readout":
         raise InputError(f"source {where}", source.name, "a population that spikes", "readouts never fire")
@@ -90,7 +83,7 @@ def _validate_projection(projection: Projection, populations: dict[str, Populati
     if not projection.delay_steps:
         raise InputError(f"delay_steps {where}", projection.delay_steps, "one delay for each tap, at least one")
     for delay in projection.delay_steps:
-        _whole(delay, 0, f"delay_steps {where}", "whole time steps")
+        whole(f"delay_steps {where}", delay, 0, "whole time steps")
     if len(set(projection.delay_steps)) != len(projection.delay_steps):
         raise InputError(f"delay_steps {where}", projection.delay_steps, "each delay once", "add up their weights")
     if source.name == target.name and min(projection.delay_steps) < 1:
@@ -135,8 +128,8 @@ def validate(network: Network) -> None:
         _validate_projection(projection, populations)
     _all_unique([p.name for p in network.projections], "projection")
     update_order(network)
-    if network.decoder is not None and network.decoder not in DECODERS:
-        raise InputError("decoder", network.decoder, f"one of {', '.join(DECODERS)}")
+    if network.decoder is not None:
+        choice("decoder", network.decoder, DECODERS)
     if network.decoder is not None and len(network.readouts) != 1:
         raise InputError(
             "readout populations", [p.name for p in network.readouts], "exactly one, since there is a decoder"

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cortexsnn.checks import choice, not_negative, positive, whole
 from cortexsnn.errors import InputError
 from cortexsnn.hierarchy import DISTRIBUTIONS, EffectiveMemory, effective_memory_s
 from cortexsnn.network.validation import RESETS
-from cortexsnn.training.plain import make_plain, plain
+from cortexsnn.training.plain import make_plain
 from cortexsnn.training.surrogate import Surrogate
 
 __all__ = ["Architecture", "Layer", "LearnedTau", "stack"]
 
 
-def _positive_seconds(value: Any, name: str) -> None:
-    values = np.asarray(value, dtype=np.float64)
-    if not np.all(np.isfinite(values) & (values > 0)):
-        raise InputError(name, value, "positive seconds")
-
-
-def _whole(value: Any, name: str, lowest: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-        raise InputError(name, value, f"a whole number of at least {lowest}")
+def _positive_seconds(field: str, value: Any, *, dimensions: int = 0) -> None:
+    positive(field, value, "positive seconds", dimensions=dimensions)
 
 
 def _are_numbers(values: Any, count: int) -> bool:
@@ -60,7 +54,7 @@ class LearnedTau:
         make_plain(self)
         if self.per not in ("neuron", "layer"):
             raise InputError("per of the learned tau", self.per, "'neuron' or 'layer'")
-        _positive_seconds((self.low_s, self.high_s), "bounds of the learned tau")
+        _positive_seconds("bounds of the learned tau", (self.low_s, self.high_s), dimensions=1)
         if not self.low_s < self.high_s:
             raise InputError("bounds of the learned tau", (self.low_s, self.high_s), "the lower one first")
 
@@ -121,17 +115,13 @@ class Layer:
     def __post_init__(self) -> None:
         make_plain(self)
         for name in ("size", "kernel_size", "dilation"):
-            _whole(getattr(self, name), f"{name} of a layer")
-        _positive_seconds(self.tau_s, "tau_s of a layer")
-        _positive_seconds(self.adaptation_tau_s, "adaptation_tau_s of a layer")
-        if self.tau_distribution not in DISTRIBUTIONS:
-            raise InputError("tau_distribution of a layer", self.tau_distribution, f"one of {', '.join(DISTRIBUTIONS)}")
-        if not (np.isfinite(self.tau_spread) and self.tau_spread >= 0):
-            raise InputError("tau_spread of a layer", self.tau_spread, "a number of at least 0")
-        if self.reset not in RESETS:
-            raise InputError("reset of a layer", self.reset, f"one of {', '.join(RESETS)}")
-        if not (np.isfinite(self.adaptation_strength) and self.adaptation_strength >= 0):
-            raise InputError("adaptation_strength of a layer", self.adaptation_strength, "a number of at least 0")
+            whole(f"{name} of a layer", getattr(self, name), 1)
+        _positive_seconds("tau_s of a layer", self.tau_s)
+        _positive_seconds("adaptation_tau_s of a layer", self.adaptation_tau_s)
+        choice("tau_distribution of a layer", self.tau_distribution, DISTRIBUTIONS)
+        not_negative("tau_spread of a layer", self.tau_spread)
+        choice("reset of a layer", self.reset, RESETS)
+        not_negative("adaptation_strength of a layer", self.adaptation_strength)
         if self.self_connections and not self.recurrent:
             raise InputError("self_connections of a layer", True, "False in a layer that is not recurrent")
         learned = self.learned_tau
@@ -178,12 +168,11 @@ def stack(sizes: Sequence[int], tau_s: float | Sequence[float], **values: Any) -
     for name, column in several.items():
         if len(column) != len(columns["size"]):
             raise InputError(name, column, f"{len(columns['size'])} values, one for each hidden layer")
+    if unknown := sorted(values.keys() - {f.name for f in fields(Layer)}):
+        raise InputError("fields of a layer", unknown, "fields of Layer")
     shared = {k: v for k, v in columns.items() if k not in several}
     rows = zip(*several.values(), strict=True)
-    try:
-        return tuple(Layer(**shared, **dict(zip(several, map(plain, row), strict=True))) for row in rows)
-    except TypeError as error:
-        raise InputError("fields of a layer", sorted(values), "fields of Layer", str(error)) from None
+    return tuple(Layer(**shared, **dict(zip(several, row, strict=True))) for row in rows)
 
 
 @dataclass(frozen=True)
@@ -235,12 +224,12 @@ class Architecture:
     def __post_init__(self) -> None:
         make_plain(self)
         for name in ("channels", "classes"):
-            _whole(getattr(self, name), name)
+            whole(name, getattr(self, name), 1)
         layers = self.layers
         if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise InputError("layers", self.layers, "at least one Layer", "training.stack makes several")
         for name in ("readout_tau_s", "dt_s"):
-            _positive_seconds(getattr(self, name), name)
+            _positive_seconds(name, getattr(self, name))
         if not isinstance(self.surrogate, Surrogate):
             raise InputError("surrogate", self.surrogate, "a Surrogate", "training.Surrogate('triangle')")
         if not 0 <= self.dropout < 1:

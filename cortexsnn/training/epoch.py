@@ -119,7 +119,6 @@ def train_epoch(
         If the loss is no longer a number.
     """
     rng = np.random.default_rng([protocol.seed, _EPOCH, epoch])
-    device = model.readout.weight.device
     _set_learning_rates(optimiser, protocol, epoch)
     model.train()
     order = rng.permutation(len(data.train))
@@ -132,8 +131,8 @@ def train_epoch(
             counts, labels = data.train.counts[batch], torch.from_numpy(data.train.labels[batch])
             if protocol.augmentation is not None:
                 counts = shift_channels(counts, protocol.augmentation, rng)
-            activity = model.run(time_first(counts, device), rng)
-            loss = cross_entropy(activity.readout, labels.to(device), data.decoder)
+            activity = model.run(time_first(counts, model.device), rng)
+            loss = cross_entropy(activity.readout, labels.to(model.device), data.decoder)
             ((loss + penalty(model, activity, protocol.regularisation)) / len(together)).backward()
             value = float(loss.detach())
             if not np.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from cortexsnn.datasets import Split, TrainingData
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.training.layers import SpikingLayer
 from cortexsnn.training.losses import cross_entropy
-from cortexsnn.training.model import Activity, SpikingNetwork
+from cortexsnn.training.model import SpikingNetwork
 from cortexsnn.training.scan import thresholds
 
 __all__ = ["potentials", "recompute_statistics", "time_first", "validate"]
@@ -27,12 +28,10 @@ def time_first(counts: NDArray[np.uint8] | torch.Tensor, device: torch.device | 
     return torch.as_tensor(counts).to(device).permute(1, 0, 2).contiguous().float()
 
 
-def _batches(split: Split, batch_size: int) -> list[NDArray[np.uint8]]:
-    return [split.counts[start : start + batch_size] for start in range(0, len(split), batch_size)]
-
-
-def _device(model: SpikingNetwork) -> torch.device:
-    return model.readout.weight.device
+def _batches(model: SpikingNetwork, split: Split, batch_size: int) -> Iterator[torch.Tensor]:
+    """Counts of a split, a batch at a time, where the model can take them."""
+    for start in range(0, len(split), batch_size):
+        yield time_first(split.counts[start : start + batch_size], model.device)
 
 
 def potentials(
@@ -57,8 +56,8 @@ def potentials(
     model.eval()
     parts = []
     with torch.no_grad():
-        for counts in _batches(split, batch_size):
-            activity = model.run(time_first(counts, _device(model)), batch_statistics=batch_statistics)
+        for counts in _batches(model, split, batch_size):
+            activity = model.run(counts, batch_statistics=batch_statistics)
             parts.append(activity.readout.permute(1, 0, 2).cpu().numpy())
     return np.concatenate(parts)
 
@@ -113,8 +112,8 @@ def validate(
     sums = [_LayerFigures(layer) for layer in model.hidden]
     parts = []
     with torch.no_grad():
-        for counts in _batches(data.validation, batch_size):
-            activity: Activity = model.run(time_first(counts, _device(model)), batch_statistics=batch_statistics)
+        for counts in _batches(model, data.validation, batch_size):
+            activity = model.run(counts, batch_statistics=batch_statistics)
             parts.append(activity.readout.cpu())
             for layer, spikes, potential in zip(sums, activity.spikes, activity.potentials, strict=True):
                 layer.add(spikes, potential)
@@ -146,10 +145,9 @@ def recompute_statistics(model: SpikingNetwork, split: Split, batch_size: int) -
     model.eval()
     with torch.no_grad():
         for depth, connections in enumerate(model.connections):
-            total = torch.zeros(connections.norm.num_features, dtype=torch.float64, device=_device(model))
+            total = torch.zeros(connections.norm.num_features, dtype=torch.float64, device=model.device)
             squares, bins = torch.zeros_like(total), 0
-            for counts in _batches(split, batch_size):
-                spikes = time_first(counts, _device(model))
+            for spikes in _batches(model, split, batch_size):
                 for layer in model.hidden[:depth]:
                     spikes, _ = layer(spikes)
                 current = connections.current(spikes).flatten(0, 1).double()

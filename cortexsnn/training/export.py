@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cortexsnn.datasets import Dataset, Split
@@ -55,16 +56,15 @@ def export(
         With ``validation_accuracy_after_folding`` and, if it was tested, ``test_accuracy`` (of this very network) and
         ``test_accuracy_before_folding`` in its metadata.
     """
-    by_batch = protocol.evaluation_statistics == "batch"
     figures = {}
     if test:
-        unfolded = evaluation.potentials(model, dataset.test, protocol.batch_size, batch_statistics=by_batch)
+        unfolded = evaluation.potentials(model, dataset.test, protocol.batch_size, batch_statistics=protocol.by_batch)
         classes = decode(unfolded, dataset.decoder)
         figures["test_accuracy_before_folding"] = accuracy(classes, dataset.test.labels, dataset.scored_steps)
-    if by_batch:
+    if protocol.by_batch:
         evaluation.recompute_statistics(model, dataset.train, protocol.batch_size)
     network = folding.to_network(model, dataset.decoder)
     if test:
         figures["test_accuracy"] = _folded_accuracy(network, dataset.test, dataset)
     figures["validation_accuracy_after_folding"] = _folded_accuracy(network, dataset.validation, dataset)
-    return Network(network.dt_s, network.populations, network.projections, network.decoder, {**metadata, **figures})
+    return replace(network, metadata={**metadata, **figures})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def _check_fits(dataset: Dataset, architecture: Architecture, protocol: Protocol
             raise InputError(f"{name} of the architecture", getattr(architecture, name),
                              f"{getattr(dataset, name)}, as in data set '{dataset.name}'")  # fmt: skip
     normalised = [dataset.train]
-    if protocol.evaluation_statistics == "batch":
+    if protocol.by_batch:
         normalised.append(dataset.validation)
     trials = [len(split) for split in normalised]
     alone = protocol.batch_size == 1 or any(n % protocol.batch_size == 1 for n in trials)
@@ -81,20 +81,14 @@ def _learn(
     run: Run,
     data: TrainingData,
     protocol: Protocol,
-    control: float,
+    against: Mapping[str, Any],
     say: Callable[[str], None],
     log: TensorBoardLog | None,
 ) -> None:
     """One epoch: learn, look at the validation split, say what goes wrong, write it all down."""
     row = train_epoch(run.model, run.optimiser, data, protocol, len(run.history))
-    row |= validate(run.model, data, protocol.batch_size, batch_statistics=protocol.evaluation_statistics == "batch")
-    found = new_findings(
-        [*run.history, row],
-        run.findings,
-        control_accuracy=control,
-        scored=len(data.validation),
-        last_epoch=protocol.epochs,
-    )
+    row |= validate(run.model, data, protocol.batch_size, batch_statistics=protocol.by_batch)
+    found = new_findings([*run.history, row], run.findings, last_epoch=protocol.epochs, **against)
     for finding in found:
         say(finding.message)
     # Not kept: from figures that are no numbers nothing can go on.
@@ -114,14 +108,6 @@ def _finished(run: Run, test: bool) -> Network | None:
     network = Network.load(run.folder / "network.safetensors")
     check_same_run(network.metadata, run.description, run.folder)
     return network if not test or "test_accuracy" in network.metadata else None
-
-
-def _judge(
-    history: list[dict[str, Any]], data: TrainingData, protocol: Protocol, control: float
-) -> tuple[Finding, ...]:
-    return diagnose(
-        history, control_accuracy=control, scored=len(data.validation), last_epoch=min(len(history), protocol.epochs)
-    )
 
 
 def fit(
@@ -201,25 +187,25 @@ def fit(
 
     data = dataset.training_data
     control = memoryless_control(data.train, data.validation, data.classes, data.scored_steps)
+    against: dict[str, Any] = {"control_accuracy": control, "scored": len(data.validation)}
     bar = tqdm(initial=len(run.history), total=protocol.epochs, desc="training", unit="epoch", disable=not progress)
     with contextlib.ExitStack() as stack:
         stack.enter_context(bar)
         log = stack.enter_context(_open_log(run)) if tensorboard else None
         say = bar.write if progress else _say_nothing
         while not run.is_over(protocol):
-            _learn(run, data, protocol, control, say, log)
+            _learn(run, data, protocol, against, say, log)
             bar.set_postfix(validation=f"{100 * run.history[-1]['validation_accuracy']:.1f} %")
             bar.update()
 
     model.load_state_dict(run.best_state)
-    memory = architecture.effective_memory()
-    holding = {(f.kind, f.layer) for f in _judge(run.history, data, protocol, control)}
+    holding = {(f.kind, f.layer) for f in diagnose(run.history, last_epoch=len(run.history), **against)}
     metadata = {
         **description,
         "best_epoch": run.best["epoch"],
         "validation_accuracy": run.best["validation_accuracy"],
         "memoryless_control_accuracy": control,
-        "initial_effective_memory_s": memory.layer_s.tolist(),
+        "initial_effective_memory_s": architecture.effective_memory().layer_s.tolist(),
         "findings": [asdict(f) | {"holds_at_the_end": (f.kind, f.layer) in holding} for f in run.findings],
     }
     network = export(model, dataset, protocol, metadata, test=test)

@@ -73,6 +73,11 @@ class SpikingNetwork(nn.Module):
         """Feed-forward connections into every layer and the readout."""
         return [*(layer.incoming for layer in self.hidden), self.readout]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.readout.weight.device
+
     def multiply_in(self, dtype: torch.dtype | None) -> None:
         """Do the matrix products of feed-forward connections in another type, or in that of the weights."""
         for connections in self.connections:

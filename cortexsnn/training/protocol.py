@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+from cortexsnn.checks import choice, not_negative, positive, whole
 from cortexsnn.errors import InputError
 from cortexsnn.training.plain import make_plain
 
 __all__ = ["ChannelShift", "Protocol", "Regularisation", "Schedule", "paper_protocol"]
-
-
-def _whole(value: Any, name: str, lowest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-        raise InputError(name, value, f"a whole number of at least {lowest}")
-
-
-def _number(value: Any, name: str, *, positive: bool) -> None:
-    is_finite = isinstance(value, int | float | np.number) and np.isfinite(value)
-    if not is_finite or value < 0 or (positive and value == 0):
-        raise InputError(name, value, "a positive number" if positive else "a number of at least 0")
-
-
-def _choice(value: Any, name: str, among: tuple[str, ...]) -> None:
-    if value not in among:
-        raise InputError(name, value, f"one of {', '.join(among)}")
 
 
 @dataclass(frozen=True)
@@ -60,11 +45,11 @@ class Schedule:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        _choice(self.kind, "kind of the schedule", ("steps", "cosine", "constant"))
-        _number(self.factor, "factor of the schedule", positive=True)
-        _whole(self.first, "first of the schedule", 1)
-        _whole(self.every, "every of the schedule", 1)
-        _whole(self.warm_up, "warm_up of the schedule", 0)
+        choice("kind of the schedule", self.kind, ("steps", "cosine", "constant"))
+        positive("factor of the schedule", self.factor, "a positive number")
+        whole("first of the schedule", self.first, 1)
+        whole("every of the schedule", self.every, 1)
+        whole("warm_up of the schedule", self.warm_up, 0)
 
     def factor_at(self, epoch: int, epochs: int) -> float:
         """What the learning rate is multiplied by in an epoch, counted from 0, of so many."""
@@ -106,8 +91,8 @@ class Regularisation:
     def __post_init__(self) -> None:
         make_plain(self)
         for name in ("weight", "rate", "tau_spread", "tau_drift"):
-            _number(getattr(self, name), f"{name} of the regularisation", positive=False)
-        _number(self.target_rate_hz, "target_rate_hz of the regularisation", positive=True)
+            not_negative(f"{name} of the regularisation", getattr(self, name))
+        positive("target_rate_hz of the regularisation", self.target_rate_hz, "a positive number")
 
 
 @dataclass(frozen=True)
@@ -129,8 +114,8 @@ class ChannelShift:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        _number(self.mean, "mean of the channel shift", positive=False)
-        _number(self.sd, "sd of the channel shift", positive=False)
+        not_negative("mean of the channel shift", self.mean)
+        not_negative("sd of the channel shift", self.sd)
 
 
 @dataclass(frozen=True)
@@ -197,23 +182,28 @@ class Protocol:
     def __post_init__(self) -> None:
         make_plain(self)
         for name in ("epochs", "batch_size", "accumulate"):
-            _whole(getattr(self, name), name, 1)
-        _whole(self.seed, "seed", 0)
+            whole(name, getattr(self, name), 1)
+        whole("seed", self.seed, 0)
         if self.patience is not None:
-            _whole(self.patience, "patience", 1)
+            whole("patience", self.patience, 1)
         kinds = {"schedule": Schedule, "regularisation": Regularisation, "augmentation": ChannelShift}
         for name, kind in kinds.items():
             given = getattr(self, name)
             if not isinstance(given, kind) and not (name == "augmentation" and given is None):
                 raise InputError(name, given, f"training.{kind.__name__}(...)")
-        _number(self.learning_rate, "learning_rate", positive=True)
+        positive("learning_rate", self.learning_rate, "a positive number")
         if self.tau_learning_rate is not None:
-            _number(self.tau_learning_rate, "tau_learning_rate", positive=True)
-        _number(self.weight_decay, "weight_decay", positive=False)
-        _choice(self.optimiser, "optimiser", ("adam", "adamw"))
-        _choice(self.precision, "precision", ("float32", "bfloat16"))
-        _choice(self.evaluation_statistics, "evaluation_statistics", ("running", "batch"))
-        _choice(self.adam_step, "adam_step", ("iteration", "epoch"))
+            positive("tau_learning_rate", self.tau_learning_rate, "a positive number")
+        not_negative("weight_decay", self.weight_decay)
+        choice("optimiser", self.optimiser, ("adam", "adamw"))
+        choice("precision", self.precision, ("float32", "bfloat16"))
+        choice("evaluation_statistics", self.evaluation_statistics, ("running", "batch"))
+        choice("adam_step", self.adam_step, ("iteration", "epoch"))
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether validation and test are normalised by each batch."""
+        return self.evaluation_statistics == "batch"
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -252,7 +242,6 @@ def paper_protocol(**changes: Any) -> Protocol:
         "evaluation_statistics": "batch",
         "adam_step": "epoch",
     }
-    try:
-        return Protocol(**(known | changes))
-    except TypeError as error:
-        raise InputError("fields of the protocol", sorted(changes), "fields of Protocol", str(error)) from None
+    if unknown := sorted(changes.keys() - {f.name for f in fields(Protocol)}):
+        raise InputError("fields of the protocol", unknown, "fields of Protocol")
+    return Protocol(**(known | changes))

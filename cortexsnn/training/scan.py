@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from cortexsnn.errors import InputError
+from cortexsnn.checks import choice
 from cortexsnn.network.validation import RESETS
 from cortexsnn.training.surrogate import Surrogate
 
@@ -216,8 +216,7 @@ def lif_scan(
     >>> spikes.flatten()
     tensor([0., 1., 0., 1.])
     """
-    if reset not in RESETS:
-        raise InputError("reset", reset, f"one of {', '.join(RESETS)}")
+    choice("reset", reset, RESETS)
     strength, rho = (None, None) if adaptation is None else adaptation
     return _LifScan.apply(current, alpha, threshold, recurrent, strength, rho, reset, surrogate or Surrogate())
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cortexsnn.errors import InputError
+from cortexsnn.checks import choice, positive
 from cortexsnn.training.plain import make_plain
 
 __all__ = ["SURROGATES", "Surrogate"]
@@ -75,10 +75,8 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        if self.kind not in SURROGATES:
-            raise InputError("surrogate", self.kind, f"one of {', '.join(SURROGATES)}")
-        if not (np.isfinite(self.width) and self.width > 0):
-            raise InputError("width of the surrogate", self.width, "a positive number", "one over the slope")
+        choice("surrogate", self.kind, SURROGATES)
+        positive("width of the surrogate", self.width, "a positive number", "one over the slope")
 
     def derivative(self, distance: torch.Tensor) -> torch.Tensor:
         """The derivative at a distance V - theta from the threshold.

@@ -1,7 +1,8 @@
-"""What the modules of this package ask of the numbers they are given."""
+"""What is asked of the values that descriptions and functions are given, said in the same words everywhere."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,24 @@ from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
 
-__all__ = ["Values", "generator", "number", "number_of_layers", "positive", "whole"]
+__all__ = ["Values", "choice", "generator", "not_negative", "number", "positive", "whole"]
 
 Values = NDArray[np.float64]
 
 
-def whole(field: str, value: Any, lowest: int, expected: str) -> int:
+def whole(field: str, value: Any, lowest: int, expected: str = "") -> int:
     """Return `value` as int if it is a whole number of at least `lowest`; ``True`` and ``2.0`` are not."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-        raise InputError(field, value, f"{expected}, at least {lowest}")
+        words = f"{expected}, at least {lowest}" if expected else f"a whole number of at least {lowest}"
+        raise InputError(field, value, words)
     return int(value)
 
 
-def number_of_layers(layers: Any) -> int:
-    """Return the number of hidden layers as int."""
-    return whole("layers", layers, 1, "a whole number of hidden layers")
+def choice(field: str, value: Any, among: Iterable[str]) -> None:
+    """Check that `value` is one of some words."""
+    words = tuple(among)
+    if value not in words:
+        raise InputError(field, value, f"one of {', '.join(words)}")
 
 
 def _real(value: Any) -> Values | None:
@@ -49,6 +53,14 @@ def positive(field: str, values: Any, expected: str, hint: str = "", *, dimensio
     if array is None or array.ndim > dimensions or not array.size or not np.all((array > 0) & np.isfinite(array)):
         raise InputError(field, values, expected, hint)
     return array
+
+
+def not_negative(field: str, value: Any) -> float:
+    """Return `value` as float if it is one finite number of at least 0."""
+    array = _real(value)
+    if array is None or array.ndim or not np.isfinite(array) or array < 0:
+        raise InputError(field, value, "a number of at least 0")
+    return float(array)
 
 
 def generator(rng: Any) -> np.random.Generator:
