@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 import cortexsnn
 from cortexsnn import pipeline
-from cortexsnn.brian.standalone import require_compiler
+from cortexsnn.brian.program import require_compiler
 from cortexsnn.errors import InputError
 from cortexsnn.files import write_text
 from cortexsnn.report import write_report

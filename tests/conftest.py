@@ -1,6 +1,7 @@
 """What all tests share: repeatable property tests, a throw-away cache of compiled programs, and builders."""
 
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from cortexsnn import recording, reference
 from cortexsnn.network import Network, Population, Projection
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -150,3 +152,52 @@ def random_counts():
         return rng.poisson(rate, (trials, steps, channels)).astype(np.uint8)
 
     return draw
+
+
+LOWEST_ACTIVITY, HIGHEST_ACTIVITY = 0.01, 0.40
+
+
+def _activity(network, counts, name):
+    return float(recording.dense_spikes(reference.simulate(network, counts), name).mean())
+
+
+def _with_gain(network, name, gain):
+    """The network with all weights into one population multiplied."""
+    projections = tuple(
+        replace(q, weight=gain * q.weight) if q.target == name else q for q in network.projections
+    )  # fmt: skip
+    return replace(network, projections=projections)
+
+
+def _in_lively_range(network, counts):
+    """Whether every spiking population is active in 1 to 40 % of all bins, which makes a comparison tell something."""
+    result = reference.simulate(network, counts)
+    shares = [recording.dense_spikes(result, p.name).mean() for p in network.hidden]
+    return all(LOWEST_ACTIVITY <= share <= HIGHEST_ACTIVITY for share in shares)
+
+
+def _made_lively(network, counts):
+    """Scale the weights into each population, from the first layer to the last, until it is active in 1 to 40 %."""
+    probe = counts[:2]
+    for _ in range(3):
+        for population in network.hidden:
+            for _ in range(12):
+                share = _activity(network, probe, population.name)
+                if 0.03 <= share <= 0.25:
+                    break
+                network = _with_gain(network, population.name, 1.6 if share < 0.03 else 0.7)
+        if _in_lively_range(network, counts):
+            return network
+    return network
+
+
+@pytest.fixture(scope="session")
+def made_lively():
+    """Function ``made_lively(network, counts)``: the network with gains that keep its layers active, not always."""
+    return _made_lively
+
+
+@pytest.fixture(scope="session")
+def in_lively_range():
+    """Function ``in_lively_range(network, counts)``."""
+    return _in_lively_range

@@ -2,6 +2,9 @@
 
 from cortexsnn.brian.agreement import agreement
 from cortexsnn.brian.build import build
-from cortexsnn.brian.simulate import DEVICES, simulate
+from cortexsnn.brian.devices import DEVICES
+from cortexsnn.brian.equations import NeuronModel, neuron_model
+from cortexsnn.brian.run import run
+from cortexsnn.brian.simulate import simulate
 
-__all__ = ["DEVICES", "agreement", "build", "simulate"]
+__all__ = ["DEVICES", "NeuronModel", "agreement", "build", "neuron_model", "run", "simulate"]

@@ -3,56 +3,150 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import brian2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cortexsnn.brian.equations import lif_group, on_pre, readout_group
+from cortexsnn.brian.equations import NeuronModel, NeuronModels, models_of, neuron_group, on_pre
+from cortexsnn.brian.layout import TrialLayout, replay_name, separate_trials, start_name, state_variables
 from cortexsnn.brian.schedule import FEEDBACK_SLOT, slot, slots
-from cortexsnn.brian.sources import Sources, source_group
+from cortexsnn.brian.sources import count_variable, source_group
+from cortexsnn.brian.values import network_values, set_values, start_values, started_variables, synapses_name
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection, input_counts
 
-__all__ = ["assemble", "build"]
+__all__ = ["Assembled", "Plan", "assemble", "build", "known_populations", "layout_of", "trials_of"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides which Brian2 objects there are, and so which program is compiled; no numbers.
+
+    Parameters
+    ----------
+    network : Network
+        Only its structure counts.
+    layout : TrialLayout
+        Where the trials stand in one run.
+    graded : frozenset of str
+        Input populations in which a channel may have several spikes in a step.
+    models : mapping from str to NeuronModel
+        Of all populations (`cortexsnn.brian.equations.models_of`).
+    record_potential : tuple of str
+        Populations whose potential is monitored.
+    continuing : bool
+        Whether the run is a block of a longer trial.
+    """
+
+    network: Network
+    layout: TrialLayout
+    graded: frozenset[str]
+    models: Mapping[str, NeuronModel]
+    record_potential: tuple[str, ...] = ()
+    continuing: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """The plan as JSON can say it, with the structure of the network and the names of initial values."""
+        return {
+            "structure": {**self.network.structure(), "decoder": None},
+            "layout": [self.layout.trials, self.layout.steps, self.layout.gap],
+            "graded": sorted(self.graded),
+            "models": {
+                name: {**asdict(model), "initial": sorted(model.initial)} for name, model in self.models.items()
+            },
+            "record_potential": list(self.record_potential),
+            "continuing": self.continuing,
+        }
+
+    @classmethod
+    def from_described(cls, described: Mapping[str, Any], network: Network) -> Plan:
+        """The plan for a network of the described structure."""
+        return cls(
+            network,
+            TrialLayout(*described["layout"]),
+            frozenset(described["graded"]),
+            {
+                name: NeuronModel(**{**model, "initial": dict.fromkeys(model["initial"], 0.0)})
+                for name, model in described["models"].items()
+            },
+            tuple(described["record_potential"]),
+            described["continuing"],
+        )
+
+    @cached_property
+    def state(self) -> dict[str, list[str]]:
+        """State variables of every population."""
+        return {name: state_variables(model) for name, model in self.models.items()}
+
+    @cached_property
+    def started(self) -> dict[str, list[str]]:
+        """State variables of every population that do not start at 0."""
+        return {
+            name: started_variables(model, self.state[name], continuing=self.continuing)
+            for name, model in self.models.items()
+        }
+
+    @property
+    def with_potential(self) -> list[str]:
+        """Populations with a monitor of the potential: readouts, and the ones asked for."""
+        return [p.name for p in self.network.order if p.kind == "readout" or p.name in self.record_potential]
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """A Brian2 network and the tables that it reads while it runs.
+
+    Parameters
+    ----------
+    simulation : brian2.Network
+    rasters : dict of str to brian2.TimedArray
+        Input spikes by population.
+    replays : dict of str to brian2.TimedArray
+        Spikes that populations repeat before a block of a longer trial.
+    """
+
+    simulation: brian2.Network
+    rasters: dict[str, brian2.TimedArray]
+    replays: dict[str, brian2.TimedArray] = field(default_factory=dict)
 
 
 def _synapses(
     projection: Projection,
     tap: int,
     source: brian2.NeuronGroup,
-    channel: NDArray[np.int64],
     target: brian2.NeuronGroup,
     population: Population,
     *,
     feedforward: bool,
+    graded: bool,
 ) -> brian2.Synapses:
-    """All synapses of one tap, which share one delay."""
+    """All synapses of one tap, which share one delay; the weights are still 0."""
     delay = projection.delay_steps[tap]
-    brian_delay = delay if feedforward else delay - 1
-    several = len(projection.delay_steps) > 1
     synapses = brian2.Synapses(
         source,
         target,
         "w : 1",
-        on_pre=on_pre(population, feedforward=feedforward),
-        delay=brian_delay * source.clock.dt,
+        on_pre=on_pre(population, feedforward=feedforward, weight=f"w*{count_variable(delay)}_pre" if graded else "w"),
+        delay=(delay if feedforward else delay - 1) * source.clock.dt,
         clock=source.clock,
-        name=f"{projection.name}_delay{delay}" if several else projection.name,
+        name=synapses_name(projection, tap),
     )
-    synapses.connect()
-    synapses.w = projection.weight[tap].T[channel].ravel()  # Brian2 numbers synapses source by source
+    synapses.connect()  # Brian2 numbers synapses source by source
     synapses.pre.when = slot("synapses", population.name) if feedforward else FEEDBACK_SLOT
     return synapses
 
 
 def _monitors(
-    population: Population, group: brian2.NeuronGroup, record_potential: Collection[str]
+    population: Population, group: brian2.NeuronGroup, with_potential: Collection[str]
 ) -> list[brian2.core.base.BrianObject]:
     monitors: list[brian2.core.base.BrianObject] = []
     if population.kind == "lif":
         monitors.append(brian2.SpikeMonitor(group, name=f"{population.name}_spikes"))
-    if population.kind == "readout" or population.name in record_potential:
+    if population.name in with_potential:
         # A StateMonitor shows the beginning of the step unless it is told when to look.
         monitors.append(
             brian2.StateMonitor(
@@ -67,78 +161,114 @@ def _monitors(
     return monitors
 
 
-def assemble(
-    network: Network,
-    rasters: Mapping[str, NDArray[np.uint8]],
-    sources: Mapping[str, Sources],
-    record_potential: Collection[str] = (),
-) -> tuple[brian2.Network, dict[str, brian2.TimedArray]]:
-    """Make all Brian2 objects of a network for one run over given rasters.
+def _group(
+    population: Population, plan: Plan, clock: brian2.Clock
+) -> tuple[brian2.NeuronGroup, brian2.TimedArray | None]:
+    """Neurons with what the layout of trials asks of them: values at the start, and spikes to repeat."""
+    name = population.name
+    model = plan.models[name]
+    known = brian2.Equations(model.equations)
+    unit = {v: known[v].unit for v in plan.started[name]}
+    parameters = "".join(f"\n{start_name(v)} : {unit[v]!r} (constant)" for v in plan.started[name])
+    model = replace(model, equations=model.equations + parameters)
+    if not plan.continuing or population.kind != "lif":
+        return neuron_group(population, model, clock), None
+    # Beyond its end Brian2 repeats the last row of a table, so that one has to be silent.
+    table = brian2.TimedArray(np.zeros((plan.layout.gap + 1, population.size)), dt=clock.dt, name=replay_name(name))
+    model = replace(model, threshold=f"({model.threshold}) or ({table.name}(t, i) > 0.5)")
+    group = neuron_group(population, model, clock)
+    group.namespace[table.name] = table
+    return group, table
+
+
+def assemble(plan: Plan, rasters: Mapping[str, NDArray[np.uint8]]) -> Assembled:
+    """Make all Brian2 objects of a network, without numbers (`cortexsnn.brian.values`).
 
     Parameters
     ----------
-    network : Network
+    plan : Plan
     rasters : mapping from input population to array of int, shape (time, channel)
-    sources : mapping from input population to Sources
-        Fixed apart from the rasters, so that one compiled program serves several rasters.
-    record_potential : collection of str
-        Spiking populations whose V[t] is monitored.
 
     Returns
     -------
-    simulation : brian2.Network
-    tables : dict of str to brian2.TimedArray
-        The rasters as Brian2 reads them, by input population.
+    Assembled
     """
+    network = plan.network
     clock = brian2.Clock(network.dt_s * brian2.second, name="network_clock")
     groups: dict[str, brian2.NeuronGroup] = {}
     tables: dict[str, brian2.TimedArray] = {}
-    channels: dict[str, NDArray[np.int64]] = {}
+    replays: dict[str, brian2.TimedArray] = {}
     parts: list[brian2.core.base.BrianObject] = []
     for population in network.inputs:
         name = population.name
-        groups[name], tables[name] = source_group(name, rasters[name], sources[name], clock)
-        channels[name] = sources[name].channel
+        delays = {d for q in network.projections if q.source == name for d in q.delay_steps}
+        graded = delays if name in plan.graded else ()
+        groups[name], tables[name] = source_group(name, rasters[name], clock, graded)
         parts.append(groups[name])
     for population in network.order:
         name = population.name
-        group = lif_group(population, clock) if population.kind == "lif" else readout_group(population, clock)
+        group, replay = _group(population, plan, clock)
+        if replay is not None:
+            replays[name] = replay
         group.state_updater.when = slot("decay", name)
         if population.kind == "lif":
             group.thresholder["spike"].when = slot("threshold", name)
             group.resetter["spike"].when = slot("reset", name)
-        groups[name], channels[name] = group, np.arange(population.size)
+        groups[name] = group
         parts.append(group)
-        parts.extend(_monitors(population, group, record_potential))
+        parts.extend(_monitors(population, group, plan.with_potential))
     for projection in network.projections:
-        feedforward = network.is_feedforward(projection)
         parts.extend(
             _synapses(
                 projection,
                 tap,
                 groups[projection.source],
-                channels[projection.source],
                 groups[projection.target],
                 network[projection.target],
-                feedforward=feedforward,
+                feedforward=network.is_feedforward(projection),
+                graded=projection.source in plan.graded,
             )
             for tap in range(len(projection.delay_steps))
         )
     simulation = brian2.Network(parts)
     simulation.schedule = slots(network)
-    return simulation, tables
+    if plan.layout.gap:
+        separate_trials(simulation, network, plan.layout, plan.state, plan.started)
+    return Assembled(simulation, tables, replays)
+
+
+def layout_of(network: Network, counts: Mapping[str, NDArray[np.uint8]]) -> TrialLayout:
+    """Where the trials of `build` stand: a single trial starts at once, several have gaps before them."""
+    trials, steps = next(iter(counts.values())).shape[:2]
+    return TrialLayout(1, steps, 0) if trials == 1 else TrialLayout.for_network(network, trials, steps)
+
+
+def trials_of(network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, NDArray[np.uint8]]:
+    """Checked input spikes by population, shape (trial, time, channel); a single trial may come without that axis."""
+    several = counts if isinstance(counts, Mapping) else {p.name: counts for p in network.inputs[:1]}
+    return input_counts(
+        network,
+        {name: np.asarray(c)[np.newaxis] if np.ndim(c) == 2 else np.asarray(c) for name, c in several.items()},
+    )
 
 
 def build(
-    network: Network, counts: ArrayLike | Mapping[str, ArrayLike], *, record_potential: Collection[str] = ()
+    network: Network,
+    counts: ArrayLike | Mapping[str, ArrayLike],
+    *,
+    models: NeuronModels | None = None,
+    record_potential: Collection[str] = (),
 ) -> brian2.Network:
-    """Turn a network into an ordinary `brian2.Network` that is ready to run on one trial.
+    """Turn a network into an ordinary `brian2.Network` that is ready to run.
 
     Parameters
     ----------
     network : Network
-    counts : array of int, shape (time, channel), or mapping from input population to such an array
-        Input spikes of the trial.
+    counts : array of int, shape (time, channel) or (trial, time, channel), or mapping from input population to such
+        Input spikes. Several trials follow one another in one run, each after a gap in which every trace of the last
+        one dies away.
+    models : mapping from str to NeuronModel, optional
+        Other equations for some populations (`cortexsnn.brian.neuron_model`).
     record_potential : collection of str
         Spiking populations whose membrane potential is monitored too; that of readouts always is.
 
@@ -149,12 +279,13 @@ def build(
         ``simulation["hidden1_spikes"]`` a SpikeMonitor, ``simulation["readout_potential"]`` a StateMonitor,
         ``simulation["input_to_hidden1"]`` a Synapses. A projection with several taps is one Synapses for each
         delay, ``simulation["input_to_hidden1_delay3"]``. All parts share the clock ``simulation["hidden1"].clock``;
-        Brian2's ``defaultclock`` is left alone.
+        Brian2's ``defaultclock`` is left alone. Add to it what you like; `cortexsnn.brian.run` runs it and gives back
+        a recording, or call its own ``run``.
 
     Raises
     ------
     InputError
-        If the input does not fit the network.
+        If the input or a model does not fit the network.
 
     Examples
     --------
@@ -171,16 +302,27 @@ def build(
     >>> simulation["hidden1_spikes"].t / brian2.ms
     array([10., 30.])
     """
-    several = counts if isinstance(counts, Mapping) else {p.name: counts for p in network.inputs[:1]}
-    for name, raster in several.items():
-        if np.ndim(raster) != 2:
-            raise InputError(f"shape of spike counts for '{name}'", np.shape(raster), "(time, channel)",
-                             "build makes one trial; simulate runs many")  # fmt: skip
-    rasters = {
-        name: raster[0]
-        for name, raster in input_counts(
-            network, {name: np.asarray(raster)[np.newaxis] for name, raster in several.items()}
-        ).items()
-    }
-    sources = {name: Sources.for_counts(raster) for name, raster in rasters.items()}
-    return assemble(network, rasters, sources, record_potential)[0]
+    checked = trials_of(network, counts)
+    plan = Plan(
+        network,
+        layout_of(network, checked),
+        frozenset(name for name, values in checked.items() if values.max(initial=0) > 1),
+        models_of(network, models or {}),
+        tuple(known_populations(network, record_potential)),
+    )
+    rasters = {name: plan.layout.raster(values) for name, values in checked.items()}
+    simulation = assemble(plan, rasters).simulation
+    set_values(simulation, {**network_values(network, plan.models), **start_values(plan.models, plan.started, None)})
+    if not plan.layout.gap:
+        for name, variables in plan.started.items():
+            for variable in variables:
+                setattr(simulation[name], f"{variable}_", plan.models[name].initial[variable])
+    return simulation
+
+
+def known_populations(network: Network, names: Collection[str]) -> list[str]:
+    """`names` in alphabetical order, if they are populations with a membrane potential."""
+    unknown = sorted(set(names) - {p.name for p in network.order})
+    if unknown:
+        raise InputError("record_potential", unknown[0], f"one of {', '.join(p.name for p in network.order)}")
+    return sorted(names)

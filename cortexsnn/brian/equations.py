@@ -7,33 +7,28 @@ that it comes to the same: the reset "subtract", which is not multiplied by alph
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import brian2
 import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
-from cortexsnn.network import Population
+from cortexsnn.network import Network, Population
 
-__all__ = ["lif_group", "on_pre", "readout_group"]
+__all__ = ["NeuronModel", "NeuronModels", "models_of", "neuron_group", "neuron_model", "on_pre", "parameters"]
 
-_MEMBRANE = """
-dv/dt = (drive - v)/tau : 1
+_MEMBRANE = """dv/dt = (drive - v)/tau : 1
 bias : 1 (constant)
 tau : second (constant)
-alpha = exp(-dt/tau) : 1
+alpha = exp(-dt/tau) : 1 (constant over dt)
 """
 # The bias comes in once a step, after the decay; the readout takes in (1 - alpha) of it, as of all its input.
-_LIF_DRIVE = """
-drive = bias/(1 - exp(-dt/tau)) : 1
-"""
-_READOUT_DRIVE = """
-drive = bias : 1
-"""
-_FIXED_THRESHOLD = """
-theta : 1 (constant)
-"""
-_ADAPTIVE_THRESHOLD = """
-theta = theta_rest + strength*a : 1
+_LIF_DRIVE = "drive = bias/(1 - alpha) : 1\n"
+_READOUT_DRIVE = "drive = bias : 1\n"
+_FIXED_THRESHOLD = "theta : 1 (constant)\n"
+_ADAPTIVE_THRESHOLD = """theta = theta_rest + strength*a : 1
 da/dt = -a/tau_a : 1
 theta_rest : 1 (constant)
 strength : 1 (constant)
@@ -45,29 +40,122 @@ _MOST_DECAY = 700.0
 _ADAPT = "a += 1/exp(-dt/tau_a)"
 
 
-def _require_memory(tau_s: NDArray[np.float64], field: str, clock: brian2.Clock) -> None:
-    """Refuse a decay within one step that underflows, so that dividing by it would overflow."""
-    shortest = float(clock.dt) / _MOST_DECAY
-    if np.any(tau_s < shortest):
-        raise InputError(field, float(tau_s.min()), f"at least {shortest:g} s in Brian2",
-                         "so much faster than the time step, it has no memory; take dt / 50, say")  # fmt: skip
+@dataclass(frozen=True)
+class NeuronModel:
+    """What Brian2 is told about the neurons of one population; change it with `dataclasses.replace`.
+
+    Parameters
+    ----------
+    equations : str
+        As for `brian2.NeuronGroup`. The synapses add to ``v`` and divide by ``alpha`` where a spike comes early, so
+        both have to stay; what else there is may change.
+    threshold, reset : str
+        Condition to fire, and what a spike does to the neuron. Empty for readouts.
+    method : str or None
+        Numerical integration; None lets Brian2 choose.
+    initial : mapping from str to float
+        Values of variables that the network knows nothing of, in SI units, at the start of every trial.
+
+    Examples
+    --------
+    An adaptation current, which every spike strengthens:
+
+    >>> from dataclasses import replace
+    >>> model = neuron_model(Population.lif("hidden1", 2, tau_s=0.02))
+    >>> model.reset
+    'v -= theta/alpha'
+    >>> adapting = replace(
+    ...     model,
+    ...     equations=model.equations.replace("(drive - v)", "(drive - v - current)")
+    ...     + "dcurrent/dt = -current/(100*ms) : 1",
+    ...     reset=model.reset + "; current += 0.1",
+    ... )
+    """
+
+    equations: str
+    threshold: str = ""
+    reset: str = ""
+    method: str | None = "exact"
+    initial: Mapping[str, float] = field(default_factory=dict)
 
 
-def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
-    """Spiking neurons of one population.
+NeuronModels = Mapping[str, NeuronModel]
+
+
+def neuron_model(population: Population) -> NeuronModel:
+    """The Brian2 model of one population that does what the difference equations of `cortexsnn.reference` do.
 
     Parameters
     ----------
     population : Population
-        Of kind ``"lif"``.
-    clock : brian2.Clock
-        Clock with the time step of the network.
+        Of kind ``"lif"`` or ``"readout"``.
 
     Returns
     -------
-    brian2.NeuronGroup
-        With variables ``v``, ``tau``, ``bias`` and ``theta``; adaptive populations have ``theta_rest``,
-        ``strength``, ``a`` and ``tau_a`` as well. All may be changed before a run, and the rest follows.
+    NeuronModel
+
+    Examples
+    --------
+    >>> neuron_model(Population.readout("readout", 2, tau_s=0.1)).equations.splitlines()[-1]
+    'drive = bias : 1'
+    """
+    if population.kind == "readout":
+        return NeuronModel(_MEMBRANE + _READOUT_DRIVE)
+    reset = _RESETS[population.reset]
+    if population.adaptation is None:
+        return NeuronModel(_MEMBRANE + _LIF_DRIVE + _FIXED_THRESHOLD, "v > theta", reset)
+    return NeuronModel(_MEMBRANE + _LIF_DRIVE + _ADAPTIVE_THRESHOLD, "v > theta", f"{reset}\n{_ADAPT}")
+
+
+def models_of(network: Network, given: NeuronModels) -> dict[str, NeuronModel]:
+    """The model of every population: what is given, and the exact twin for the rest.
+
+    Parameters
+    ----------
+    network : Network
+    given : mapping from str to NeuronModel
+
+    Returns
+    -------
+    dict of str to NeuronModel
+        In the order in which a step updates the populations.
+
+    Raises
+    ------
+    InputError
+        If a name is no population, or something else than a `NeuronModel` is given.
+    """
+    names = [p.name for p in network.order]
+    for name, model in given.items():
+        if name not in names:
+            raise InputError("population in models", name, f"one of {', '.join(names)}")
+        if not isinstance(model, NeuronModel):
+            raise InputError(f"models['{name}']", model, "a NeuronModel",
+                             f"start from neuron_model(network['{name}']) and dataclasses.replace")  # fmt: skip
+    return {p.name: given.get(p.name) or neuron_model(p) for p in network.order}
+
+
+def _require_memory(tau_s: NDArray[np.float64], field_name: str, dt_s: float) -> None:
+    """Refuse a decay within one step that underflows, so that dividing by it would overflow."""
+    shortest = dt_s / _MOST_DECAY
+    if np.any(tau_s < shortest):
+        raise InputError(field_name, float(tau_s.min()), f"at least {shortest:g} s in Brian2",
+                         "so much faster than the time step, it has no memory; take dt / 50, say")  # fmt: skip
+
+
+def parameters(population: Population, dt_s: float) -> dict[str, NDArray[np.float64]]:
+    """Values of the parameters of one population in the equations, in SI units.
+
+    Parameters
+    ----------
+    population : Population
+        Of kind ``"lif"`` or ``"readout"``.
+    dt_s : float
+        Time step in seconds.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (neuron,)
 
     Raises
     ------
@@ -76,72 +164,69 @@ def lif_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup
 
     Examples
     --------
-    >>> clock = brian2.Clock(10 * brian2.ms)
-    >>> group = lif_group(Population.lif("hidden1", 2, tau_s=[0.02, 0.04]), clock)
-    >>> group.tau / brian2.ms
-    array([20., 40.])
+    >>> sorted(parameters(Population.lif("hidden1", 2, tau_s=0.02), 0.001))
+    ['bias', 'tau', 'theta']
     """
+    _require_memory(population.tau_s, f"tau_s of population '{population.name}'", dt_s)
+    values = {"tau": population.tau_s, "bias": population.bias}
+    if population.kind == "readout":
+        return values
+    if population.adaptation is None:
+        return {**values, "theta": population.threshold}
     adaptation = population.adaptation
-    _require_memory(population.tau_s, f"tau_s of population '{population.name}'", clock)
-    if adaptation is not None:
-        _require_memory(adaptation.tau_s, f"adaptation_tau_s of population '{population.name}'", clock)
-    reset = _RESETS[population.reset]
-    # Brian2 counts the step of the spike itself as refractory.
-    refractory = (
-        {} if population.refractory_steps == 0 else {"refractory": (population.refractory_steps + 1) * clock.dt}
-    )
-    group = brian2.NeuronGroup(
-        population.size,
-        _MEMBRANE + _LIF_DRIVE + (_FIXED_THRESHOLD if adaptation is None else _ADAPTIVE_THRESHOLD),
-        threshold="v > theta",
-        reset=reset if adaptation is None else f"{reset}\n{_ADAPT}",
-        method="exact",
-        clock=clock,
-        name=population.name,
-        **refractory,
-    )
-    group.tau = population.tau_s * brian2.second
-    group.bias = population.bias
-    if adaptation is None:
-        group.theta = population.threshold
-    else:
-        group.theta_rest = population.threshold
-        group.strength = adaptation.strength
-        group.tau_a = adaptation.tau_s * brian2.second
-    return group
+    _require_memory(adaptation.tau_s, f"adaptation_tau_s of population '{population.name}'", dt_s)
+    return {
+        **values,
+        "theta_rest": population.threshold,
+        "strength": adaptation.strength,
+        "tau_a": adaptation.tau_s,
+    }
 
 
-def readout_group(population: Population, clock: brian2.Clock) -> brian2.NeuronGroup:
-    """Leaky integrators of one population.
+def neuron_group(population: Population, model: NeuronModel, clock: brian2.Clock) -> brian2.NeuronGroup:
+    """Neurons of one population, all parameters still at 0.
 
     Parameters
     ----------
     population : Population
-        Of kind ``"readout"``.
+        Of kind ``"lif"`` or ``"readout"``.
+    model : NeuronModel
     clock : brian2.Clock
         Clock with the time step of the network.
 
     Returns
     -------
     brian2.NeuronGroup
-        With variables ``v``, ``tau`` and ``bias``.
+
+    Raises
+    ------
+    InputError
+        If the model has no ``v`` or no ``alpha``.
 
     Examples
     --------
     >>> clock = brian2.Clock(10 * brian2.ms)
-    >>> group = readout_group(Population.readout("readout", 2, tau_s=0.1), clock)
-    >>> group.tau / brian2.ms
-    array([100., 100.])
+    >>> population = Population.lif("hidden1", 2, tau_s=[0.02, 0.04])
+    >>> len(neuron_group(population, neuron_model(population), clock))
+    2
     """
-    group = brian2.NeuronGroup(
-        population.size, _MEMBRANE + _READOUT_DRIVE, method="exact", clock=clock, name=population.name
+    named = brian2.Equations(model.equations).names
+    missing = sorted({"v", "alpha"} - set(named))
+    if missing:
+        raise InputError(f"equations of population '{population.name}'", model.equations, f"a variable {missing[0]}",
+                         "the synapses of the network use v and alpha")  # fmt: skip
+    options = {}
+    if population.kind == "lif":
+        options = {"threshold": model.threshold, "reset": model.reset}
+    if population.refractory_steps:
+        # Brian2 counts the step of the spike itself as refractory.
+        options["refractory"] = (population.refractory_steps + 1) * clock.dt
+    return brian2.NeuronGroup(
+        population.size, model.equations, method=model.method, clock=clock, name=population.name, **options
     )
-    group.tau = population.tau_s * brian2.second
-    group.bias = population.bias
-    return group
 
 
-def on_pre(target: Population, *, feedforward: bool) -> str:
+def on_pre(target: Population, *, feedforward: bool, weight: str = "w") -> str:
     """What a spike does to its target.
 
     A readout takes in (1 - alpha) of its input. Feedback arrives after the step's decay, one step early, and so is
@@ -153,6 +238,8 @@ def on_pre(target: Population, *, feedforward: bool) -> str:
         Where the spike goes.
     feedforward : bool
         Whether the source is updated before the target within one step.
+    weight : str
+        What one spike brings.
 
     Returns
     -------
@@ -165,5 +252,5 @@ def on_pre(target: Population, *, feedforward: bool) -> str:
     >>> on_pre(readout, feedforward=True)
     'v_post += (1 - alpha_post)*w'
     """
-    weight = "w" if feedforward else "w/alpha_post"
-    return f"v_post += (1 - alpha_post)*{weight}" if target.kind == "readout" else f"v_post += {weight}"
+    amount = weight if feedforward else f"{weight}/alpha_post"
+    return f"v_post += (1 - alpha_post)*{amount}" if target.kind == "readout" else f"v_post += {amount}"

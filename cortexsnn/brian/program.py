@@ -1,133 +1,285 @@
 """Compiled programs in the cache: building them fast, never half, and not keeping too many.
 
-Brian2 writes some fifty small C++ files, each of which includes the same large header. The header is compiled once
-and loaded by all (a precompiled header), which gives the same object files in a third of the time.
+A program is found by the hash of its generated sources, the flags, the compiler and the version of Brian2. Writing the
+sources takes a second or two, so that a note under the hash of the plan says which program it led to.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import brian2
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from cortexsnn.brian.standalone import COMPILER_FLAGS, COMPILERS
+import cortexsnn
+from cortexsnn.brian.build import Plan
+from cortexsnn.brian.unity import unity_source
+from cortexsnn.errors import InputError
+from cortexsnn.files import cache_folder, write_text
 
-__all__ = ["build_program", "discard_old_programs", "locked"]
+__all__ = [
+    "COMPILERS",
+    "COMPILER_FLAGS",
+    "Program",
+    "cached_program",
+    "compile_project",
+    "plan_key",
+    "plan_lock",
+    "require_compiler",
+    "store_program",
+]
 
-_HEADER = "objects.h"
-_COMPLETE = "complete"
-_KEPT_PROGRAMS = 20
+# IEEE arithmetic in the written order, whatever the processor: no fused multiply-add, no fast-math.
+COMPILER_FLAGS = ("-w", "-O3", "-ffp-contract=off", "-std=c++17")
+COMPILERS = ("g++", "clang++")
+_KEPT_PROGRAMS = 50
 _POLL_SECONDS = 0.5
+_MANIFEST = "manifest.json"
 
 
-def _lock(program: Path) -> FileLock:
-    return FileLock(f"{program}.lock")
-
-
-@contextmanager
-def locked(program: Path) -> Iterator[None]:
-    """Keep other processes out of the folder of a program; throw away what an interrupted build left there.
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A compiled program in the cache.
 
     Parameters
     ----------
-    program : pathlib.Path
-
-    Yields
-    ------
-    None
-        While no other process builds or runs the program.
+    folder : pathlib.Path
+    manifest : dict
+        Names, types and sizes of what it reads and writes (`cortexsnn.brian.worker`).
     """
-    with _lock(program):
-        if program.exists() and not (program / _COMPLETE).exists():
-            shutil.rmtree(program)
-        yield
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def binary(self) -> Path:
+        """The program itself."""
+        return self.folder / "main"
 
 
-def use_standalone(program: Path) -> None:
-    """Make C++ standalone the device of this process, with settings that no preferences file changes."""
-    brian2.BrianLogger.suppress_name("brian2.codegen")
-    brian2.set_device("cpp_standalone", directory=str(program), build_on_run=False)
-    brian2.prefs.core.default_float_dtype = np.float64
-    brian2.prefs.devices.cpp_standalone.openmp_threads = 0
-    brian2.prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILER_FLAGS)
+def require_compiler() -> str:
+    """Look for a C++ compiler.
+
+    Returns
+    -------
+    str
+        Its path.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = next((path for path in map(shutil.which, COMPILERS) if path), None)
+    if found is None:
+        raise InputError("C++ tool chain", f"no {' or '.join(COMPILERS)} on the PATH", "a C++ compiler",
+                         "on Debian: apt install g++; or simulate with device='numpy'")  # fmt: skip
+    return found
 
 
-def _compiler() -> str:
-    return next(found for found in map(shutil.which, COMPILERS) if found)
+@lru_cache
+def _compiler_version(compiler: str) -> str:
+    shown = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    return f"{compiler} {shown.stdout.splitlines()[0] if shown.stdout else 'of unknown version'}"
 
 
-def _make(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # The header has to come before anything else for its precompiled form to be taken.
-    command = ["make", f"CXX={_compiler()} -include {_HEADER}", *arguments]
-    return subprocess.run(command, cwd=program, capture_output=True, text=True, check=False)
+@lru_cache
+def _own_source() -> str:
+    """Hash of the code of this room, which decides what is generated."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
-def _precompile(program: Path) -> Path:
-    """Precompile the common header. If that fails, the compiler reads the header itself, only more slowly."""
-    target = program / f"{_HEADER}.gch"
-    flags = [*COMPILER_FLAGS, "-Wno-write-strings", "-I."]
-    command = [_compiler(), *flags, "-x", "c++-header", _HEADER, "-o", str(target)]
-    subprocess.run(command, cwd=program, capture_output=True, check=False)
-    return target
+def _tools() -> list[str]:
+    return [*COMPILER_FLAGS, _compiler_version(require_compiler()), brian2.__version__]
 
 
-def _follow_files(program: Path, finished: threading.Event, report: Callable[[int, int], None]) -> None:
-    while not finished.wait(_POLL_SECONDS):
-        report(len(list(program.rglob("*.o"))), len(list(program.rglob("*.cpp"))))
-
-
-def build_program(program: Path, report: Callable[[int, int], None]) -> None:
-    """Write and compile the program of the current Brian2 device; what is up to date is not compiled again.
+def plan_key(plan: Plan, precision: str) -> str:
+    """Hash of everything that decides the generated code; values of weights and time constants do not.
 
     Parameters
     ----------
-    program : pathlib.Path
-        Its folder, locked by the caller.
+    plan : Plan
+    precision : {"float64", "float32"}
+
+    Returns
+    -------
+    str
+    """
+    described = {
+        **plan.described(),
+        "precision": precision,
+        "tools": _tools(),
+        "versions": [np.__version__, cortexsnn.__version__, sys.version],
+        "source": _own_source(),
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _cache() -> Path:
+    return cache_folder("brian2_programs")
+
+
+def plan_lock(key: str) -> FileLock:
+    """A lock that only one process holds while it builds the program of a plan.
+
+    Parameters
+    ----------
+    key : str
+        Of `plan_key`.
+
+    Returns
+    -------
+    filelock.FileLock
+    """
+    return FileLock(_cache() / f"{key}.lock")
+
+
+def cached_program(key: str) -> Program | None:
+    """The program of a plan, if it has been built.
+
+    Parameters
+    ----------
+    key : str
+        Of `plan_key`.
+
+    Returns
+    -------
+    Program or None
+    """
+    note = _cache() / f"{key}.txt"
+    try:
+        folder = _cache() / note.read_text(encoding="utf-8")
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        os.utime(folder / _MANIFEST)
+    except (OSError, ValueError):
+        return None
+    return Program(folder, manifest)
+
+
+def _sources_key(project: Path) -> str:
+    digest = hashlib.sha256(json.dumps(_tools()).encode())
+    for path in sorted(p for p in project.rglob("*") if p.suffix in {".cpp", ".h"}):
+        digest.update(path.relative_to(project).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:24]
+
+
+def _run_compiler(command: list[str], project: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+
+
+def compile_project(project: Path, report: Callable[[int, int], None]) -> str:
+    """Compile what Brian2 has written, as one translation unit; file by file with its own makefile if that fails.
+
+    Parameters
+    ----------
+    project : pathlib.Path
+        Folder of the project.
     report : callable
-        Called with the number of compiled files and of all files now and then.
+        Called with the seconds so far and the seconds that it may take, now and then.
+
+    Returns
+    -------
+    str
+        ``"one unit"`` or ``"makefile"``.
 
     Raises
     ------
     RuntimeError
         If it cannot be compiled; with the last lines of the compiler.
     """
-    complete = program / _COMPLETE
-    complete.unlink(missing_ok=True)
-    brian2.device.build(directory=str(program), compile=False, run=False, with_output=False)
-    if _make(program, "--question").returncode != 0:
-        finished = threading.Event()
-        reporter = threading.Thread(target=_follow_files, args=(program, finished, report), daemon=True)
-        reporter.start()
-        precompiled = _precompile(program)
-        made = _make(program, f"-j{os.cpu_count() or 1}")
-        precompiled.unlink(missing_ok=True)
+    compiler = require_compiler()
+    unity = project / "unity.cxx"
+    unity.write_text(unity_source(project), encoding="utf-8")
+    expected = 3 + round(0.08 * len(list((project / "code_objects").glob("*.cpp"))))
+    finished = threading.Event()
+
+    def follow() -> None:
+        start = time.monotonic()
+        while not finished.wait(_POLL_SECONDS):
+            passed = round(time.monotonic() - start)
+            report(passed, max(passed, expected))
+
+    reporter = threading.Thread(target=follow, daemon=True)
+    reporter.start()
+    try:
+        made = _run_compiler([compiler, *COMPILER_FLAGS, "-I.", unity.name, "-o", "main"], project)
+        if made.returncode == 0:
+            return "one unit"
+        if shutil.which("make"):
+            stock = _run_compiler(["make", f"-j{os.cpu_count() or 1}", f"CXX={compiler}"], project)
+            if stock.returncode == 0:
+                return "makefile"
+        raise RuntimeError(f"compiling in {project} failed:\n{made.stderr[-2000:]}")
+    finally:
         finished.set()
         reporter.join()
-        if made.returncode != 0:
-            raise RuntimeError(f"compiling in {program} failed:\n{made.stderr[-2000:]}")
-    complete.touch()
 
 
-def discard_old_programs(cache: Path) -> None:
-    """Remove the programs that were not used for longest, beyond the last twenty; those in use are left alone.
+def store_program(
+    key: str,
+    manifest: dict[str, Any],
+    generate: Callable[[Path], None],
+    report: Callable[[int, int], None],
+) -> Program:
+    """Build the program of a plan, or find that its sources lead to one that is there.
 
     Parameters
     ----------
-    cache : pathlib.Path
-        Folder of all programs.
+    key : str
+        Of `plan_key`; the caller holds its lock.
+    manifest : dict
+        Kept with the program.
+    generate : callable
+        Writes the project into a folder.
+    report : callable
+        See `compile_project`.
+
+    Returns
+    -------
+    Program
     """
-    programs = sorted(cache.glob(f"*/{_COMPLETE}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for complete in programs[_KEPT_PROGRAMS:]:
-        try:
-            with _lock(complete.parent).acquire(timeout=0):
-                shutil.rmtree(complete.parent, ignore_errors=True)
-        except Timeout:
-            continue
+    building = _cache() / f".{key}.building"
+    shutil.rmtree(building, ignore_errors=True)  # of a build that was killed
+    building.mkdir()
+    try:
+        generate(building)
+        sources = _sources_key(building)
+        folder = _cache() / sources
+        with FileLock(_cache() / f"{sources}.lock"):
+            if not (folder / _MANIFEST).exists():
+                manifest = {**manifest, "built_as": compile_project(building, report)}
+                for path in building.rglob("*.o"):
+                    path.unlink()
+                write_text(building / _MANIFEST, json.dumps(manifest))
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(building, folder)
+        write_text(_cache() / f"{key}.txt", sources)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    _discard_old_programs()
+    return Program(folder, json.loads((folder / _MANIFEST).read_text(encoding="utf-8")))
+
+
+def _discard_old_programs() -> None:
+    """Remove the programs that were not used for longest; runs work on copies, so that none is in use."""
+    manifests = sorted(_cache().glob(f"*/{_MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for manifest in manifests[_KEPT_PROGRAMS:]:
+        manifest.unlink(missing_ok=True)  # first, so that nobody finds half a program
+        shutil.rmtree(manifest.parent, ignore_errors=True)

@@ -2,78 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import brian2
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from cortexsnn.brian.build import assemble
-from cortexsnn.brian.sources import Sources
-from cortexsnn.brian.trials import TrialLayout, TrialResults, separate_trials
-from cortexsnn.network import Network
+from cortexsnn.brian.blocks import Counts, Monitored
+from cortexsnn.brian.build import Plan, assemble
+from cortexsnn.brian.layout import TrialState
+from cortexsnn.brian.values import ValueName, set_values, start_values
 
-__all__ = ["run_in_process"]
+__all__ = ["monitored", "open_runtime"]
+
+_Values = Mapping[ValueName, NDArray[np.floating]]
 
 
 @contextmanager
-def _preferences(target: str) -> Iterator[None]:
-    """Choose Brian2's code generation target and float64, and put the user's choice back afterwards."""
+def _preferences(target: str, precision: str) -> Iterator[None]:
+    """Choose Brian2's code generation target and precision, and put the user's choice back afterwards."""
     before = brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype
-    brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype = target, np.float64
+    brian2.prefs.codegen.target = target
+    brian2.prefs.core.default_float_dtype = np.dtype(precision).type
     try:
         yield
     finally:
         brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype = before
 
 
-def run_in_process(
-    network: Network,
-    counts: dict[str, NDArray[np.uint8]],
-    *,
-    target: str,
-    record_potential: Collection[str],
-    progress: bool,
-) -> xr.DataTree:
-    """Run all trials in this process.
+def monitored(plan: Plan, simulation: brian2.Network) -> Monitored:
+    """Read the monitors of a network that has been run.
 
     Parameters
     ----------
-    network : Network
-    counts : dict of str to array, shape (trial, time, channel)
-        Checked input spikes.
-    target : {"numpy", "cython"}
-    record_potential : collection of str
-    progress : bool
+    plan : Plan
+    simulation : brian2.Network
 
     Returns
     -------
-    xarray.DataTree
-        A recording.
+    Monitored
     """
-    trials, steps = next(iter(counts.values())).shape[:2]
-    layout = TrialLayout.for_network(network, trials, steps)
-    rasters = {name: layout.raster(values) for name, values in counts.items()}
-    sources = {name: Sources.for_counts(values) for name, values in counts.items()}
-    with (
-        _preferences(target),
-        tqdm(total=layout.total_steps, desc=f"brian2 {target}", unit="step", delay=2, disable=not progress) as bar,
-    ):
-        simulation, _ = assemble(network, rasters, sources, record_potential)
-        separate_trials(simulation, network, layout)
-
-        def show(elapsed: brian2.Quantity, completed: float, start: brian2.Quantity, duration: brian2.Quantity) -> None:
-            bar.update(round(completed * layout.total_steps) - bar.n)
-
-        simulation.run(
-            layout.total_steps * network.dt_s * brian2.second,
-            report=show,
-            report_period=1 * brian2.second,
-            namespace={},
+    spikes = {}
+    for population in plan.network.hidden:
+        monitor = simulation[f"{population.name}_spikes"]
+        spikes[population.name] = (
+            np.rint(np.asarray(monitor.t) / plan.network.dt_s).astype(np.int64),
+            np.asarray(monitor.i),
         )
-    results = TrialResults(network, layout, record_potential)
-    results.add(simulation, trials)
-    return results.recording(counts, f"brian2 {target}")
+    return Monitored(
+        spikes,
+        {name: np.asarray(simulation[f"{name}_potential"].v).T for name in plan.with_potential},
+        {
+            (name, variable): np.array(getattr(simulation[name], f"{variable}_")[:])
+            for name, variables in plan.state.items()
+            for variable in variables
+        }
+        if plan.continuing
+        else {},
+    )
+
+
+class RuntimeRunner:
+    """Runs blocks inside this process.
+
+    Parameters
+    ----------
+    plan : Plan
+    values : mapping from (object, variable) to array
+        Numbers of the network (`cortexsnn.brian.values.network_values`).
+    target : {"numpy", "cython"}
+    precision : {"float64", "float32"}
+    progress : bool
+    """
+
+    def __init__(self, plan: Plan, values: _Values, target: str, precision: str, progress: bool) -> None:
+        self.plan, self.values, self.progress = plan, values, progress
+        self.target, self.precision = target, precision
+
+    def run(self, counts: Counts, before: Counts | None = None, state: TrialState | None = None) -> Monitored:
+        """Run one block (`cortexsnn.brian.blocks.Runner`)."""
+        plan = self.plan
+        total = plan.layout.total_steps
+        rasters = {n: plan.layout.raster(c, None if before is None else before[n]) for n, c in counts.items()}
+        with (
+            _preferences(self.target, self.precision),
+            tqdm(total=total, desc=f"brian2 {self.target}", unit="step", delay=2, disable=not self.progress) as bar,
+        ):
+            assembled = assemble(plan, rasters)
+            set_values(assembled.simulation, {**self.values, **start_values(plan.models, plan.started, state)})
+            if state is not None:
+                for name, table in assembled.replays.items():
+                    table.values[:-1] = state.spikes.get(name, 0)
+
+            def show(
+                elapsed: brian2.Quantity, completed: float, start: brian2.Quantity, duration: brian2.Quantity
+            ) -> None:
+                bar.update(round(completed * total) - bar.n)
+
+            assembled.simulation.run(
+                total * plan.network.dt_s * brian2.second,
+                report=show,
+                report_period=1 * brian2.second,
+                namespace={},
+            )
+            return monitored(plan, assembled.simulation)
+
+    def stop(self) -> None:
+        """End the run after its current step (`cortexsnn.brian.blocks.Runner`)."""
+        brian2.stop()
+
+
+@contextmanager
+def open_runtime(
+    plan: Plan, values: _Values, target: str, precision: str, *, progress: bool
+) -> Iterator[RuntimeRunner]:
+    """A network ready to run inside this process.
+
+    Parameters
+    ----------
+    plan : Plan
+    values : mapping from (object, variable) to array
+    target : {"numpy", "cython"}
+    precision : {"float64", "float32"}
+    progress : bool
+
+    Yields
+    ------
+    RuntimeRunner
+    """
+    yield RuntimeRunner(plan, values, target, precision, progress)

@@ -1,28 +1,63 @@
-"""One call for every device: trials in, recording out."""
+"""One call for every device: trials in, recording out, in memory or on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 import xarray as xr
 from numpy.typing import ArrayLike
+from tqdm.auto import tqdm
 
-from cortexsnn.brian.runtime import run_in_process
-from cortexsnn.brian.standalone import run_standalone
-from cortexsnn.errors import InputError
-from cortexsnn.network import Network, input_counts
+from cortexsnn.brian.blocks import BlockResult, blocks_of, layout_of_blocks
+from cortexsnn.brian.build import Plan, known_populations
+from cortexsnn.brian.collected import collect
+from cortexsnn.brian.devices import PRECISIONS, device_named
+from cortexsnn.brian.equations import NeuronModels, models_of
+from cortexsnn.brian.execution import Inputs, available_cores, run_blocks
+from cortexsnn.brian.values import network_values
+from cortexsnn.checks import choice, whole
+from cortexsnn.network import Network, SpikeInput, spike_inputs
 
-__all__ = ["DEVICES", "simulate"]
+__all__ = ["simulate"]
 
-DEVICES = ("cpp_standalone", "numpy", "cython")
+
+def plan_of(
+    network: Network,
+    inputs: Inputs,
+    models: NeuronModels,
+    record_potential: Collection[str],
+    *,
+    processes: int,
+    compiled: bool,
+) -> Plan:
+    """The plan of every block of a run."""
+    one = next(iter(inputs.values()))
+    recorded = tuple(known_populations(network, record_potential))
+    width = sum(p.size for p in network.order if p.kind == "readout" or p.name in recorded)
+    layout, continuing = layout_of_blocks(network, one.trials, one.steps, width, processes=processes, compiled=compiled)
+    return Plan(
+        network,
+        layout,
+        frozenset(name for name, given in inputs.items() if given.graded),
+        models_of(network, models),
+        recorded,
+        continuing,
+    )
 
 
 def simulate(
     network: Network,
-    counts: ArrayLike | Mapping[str, ArrayLike],
+    counts: ArrayLike | SpikeInput | Mapping[str, ArrayLike | SpikeInput],
     *,
     device: str = "cpp_standalone",
+    models: NeuronModels | None = None,
     record_potential: Collection[str] = (),
+    record_input: bool = True,
+    precision: str = "float64",
+    processes: int | None = None,
+    path: str | Path | None = None,
     progress: bool = True,
 ) -> xr.DataTree:
     """Run a network in Brian2 on many trials, each from rest.
@@ -30,13 +65,26 @@ def simulate(
     Parameters
     ----------
     network : Network
-    counts : array of int, shape (trial, time, channel), or mapping from input population to such an array
-        Input spikes; several spikes of a channel in one step are allowed.
-    device : {"cpp_standalone", "numpy", "cython"}
-        A compiled program (needs a C++ compiler and make; the first run of an architecture compiles for half a
-        minute), or Brian2's runtime with NumPy or Cython code.
+    counts : array of int, shape (trial, time, channel), or SpikeInput, or mapping from input population to such
+        Input spikes; several spikes of a channel in one step are allowed. `cortexsnn.datasets.background` makes input
+        of any duration while the run goes on.
+    device : {"cpp_standalone", "numpy", "cython", "auto"}
+        A compiled program (needs a C++ compiler; the first run of an architecture compiles for some ten seconds), or
+        Brian2's runtime with NumPy or Cython code. ``"auto"`` takes what will be ready first
+        (`cortexsnn.brian.choose_device`).
+    models : mapping from str to NeuronModel, optional
+        Other equations for some populations (`cortexsnn.brian.neuron_model`).
     record_potential : collection of str
         Spiking populations whose V[t] before the reset is kept too; that of readouts always is.
+    record_input : bool
+        Whether the recording has the input spikes.
+    precision : {"float64", "float32"}
+        Of Brian2's variables. Only float64 is the exact twin.
+    processes : int, optional
+        Programs at once; as many as cores if not given. The runtime uses one.
+    path : path-like, optional
+        File for the recording (.nc). Blocks of trials are written as they come, so that little memory is needed, and
+        an interrupted run goes on with the next block when it is called again.
     progress : bool
         Show progress and time left.
 
@@ -48,7 +96,8 @@ def simulate(
     Raises
     ------
     InputError
-        If the device is unknown, the input does not fit the network, or there is no compiler.
+        If the device is unknown, the input or a model does not fit the network, there is no compiler, or another
+        run is writing to `path`.
 
     Examples
     --------
@@ -63,12 +112,49 @@ def simulate(
     >>> recording["hidden1"]["spike_step"].values
     array([1, 3, 1, 3], dtype=int32)
     """
-    checked = input_counts(network, counts)
-    unknown = sorted(set(record_potential) - {p.name for p in network.order})
-    if unknown:
-        raise InputError("record_potential", unknown[0], f"one of {', '.join(p.name for p in network.order)}")
-    if device == "cpp_standalone":
-        return run_standalone(network, checked, record_potential=record_potential, progress=progress)
-    if device in DEVICES:
-        return run_in_process(network, checked, target=device, record_potential=record_potential, progress=progress)
-    raise InputError("device", device, f"one of {', '.join(DEVICES)}")
+    inputs = spike_inputs(network, counts)
+    choice("precision", precision, PRECISIONS)
+    if device == "auto":
+        from cortexsnn.brian.choice import choose_device
+
+        device = choose_device(network, counts, models=models, progress=progress).device
+    chosen = device_named(device)
+    at_once = 1
+    if chosen.parallel:
+        at_once = available_cores() if processes is None else whole("processes", processes, 1)
+    plan = plan_of(network, inputs, models or {}, record_potential, processes=at_once, compiled=chosen.compiled)
+    one = next(iter(inputs.values()))
+    values = network_values(network, plan.models)
+    with (
+        collect(plan, inputs, path, f"brian2 {device}", precision, record_input=record_input) as collected,
+        chosen.open(plan, values, precision, progress=progress) as runner,
+    ):
+        blocks = collected.missing(list(blocks_of(plan.layout, one.trials, one.steps)))
+        with tqdm(
+            total=len(blocks) if plan.continuing else sum(len(b.trials) for b in blocks),
+            desc=f"brian2 {device}",
+            unit="block" if plan.continuing else "trial",
+            delay=2,
+            disable=not progress or len(blocks) < 2,
+        ) as bar:
+            run_blocks(
+                plan,
+                runner,
+                inputs,
+                blocks,
+                _counted(collected.add, bar, plan.continuing),
+                processes=at_once,
+                states=collected.states(),
+            )
+        return collected.recording()
+
+
+def _counted(add: Callable[[BlockResult], None], bar: tqdm, continuing: bool) -> Callable[[BlockResult], None]:
+    lock = threading.Lock()
+
+    def done(result: BlockResult) -> None:
+        with lock:
+            add(result)
+            bar.update(1 if continuing else len(result.block.trials))
+
+    return done

@@ -1,13 +1,12 @@
-"""C++ standalone: the network becomes a compiled program, made and run in a child process.
+"""C++ standalone: the network becomes a compiled program that any number of processes run at once.
 
-The child keeps `brian2.set_device` out of the caller's process. Programs are kept in a cache, one folder for each
-architecture; weights, time constants and inputs are data files of the program, so that another network of the same
-architecture runs without compiling.
+A child process builds the program, which keeps `brian2.set_device` out of the caller's. Running needs no Brian2: each
+block gets a folder of its own with the numbers of the network and the input as files, in the forms that Brian2's
+``device.run(run_args=...)`` uses, and the arrays that the program writes are read back.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,68 +14,26 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import brian2
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-import cortexsnn
-from cortexsnn import recording
-from cortexsnn.brian.sources import Sources
-from cortexsnn.brian.trials import TrialLayout
-from cortexsnn.errors import InputError
-from cortexsnn.files import cache_folder
-from cortexsnn.network import Network
+from cortexsnn.brian.blocks import Counts, Monitored
+from cortexsnn.brian.build import Plan
+from cortexsnn.brian.layout import TrialState
+from cortexsnn.brian.program import Program, cached_program, plan_key, require_compiler
+from cortexsnn.brian.values import ValueName, start_values
 
-__all__ = ["COMPILERS", "COMPILER_FLAGS", "require_compiler", "run_standalone"]
+__all__ = ["open_standalone", "prepare_program"]
 
-# IEEE arithmetic in the written order, whatever the processor: no fused multiply-add, no fast-math.
-COMPILER_FLAGS = ("-w", "-O3", "-ffp-contract=off", "-std=c++17")
-COMPILERS = ("g++", "clang++")
-_CHUNK_BYTES = 64_000_000
-
-
-def require_compiler() -> None:
-    """Look for the tools that C++ standalone needs.
-
-    Raises
-    ------
-    InputError
-        If there is no C++ compiler or no make.
-    """
-    for alternatives in (COMPILERS, ("make",)):
-        if not any(shutil.which(tool) for tool in alternatives):
-            raise InputError("C++ tool chain", f"no {' or '.join(alternatives)} on the PATH", "a C++ compiler and make",
-                             "on Debian: apt install g++ make; or simulate with device='numpy'")  # fmt: skip
-
-
-def _trials_per_chunk(network: Network, trials: int, steps: int, record_potential: Collection[str]) -> int:
-    """As many trials as keep the raster and the potentials of one run within bounds."""
-    monitored = sum(p.size for p in network.order if p.kind == "readout" or p.name in record_potential)
-    width = sum(p.size for p in network.inputs) + monitored
-    period = TrialLayout.for_network(network, 1, steps).period
-    most = max(1, _CHUNK_BYTES // (8 * period * width))
-    chunks = -(-trials // most)
-    return -(-trials // chunks)  # equal chunks, so that the last one is not padded with much silence
-
-
-def _program_key(
-    network: Network, layout: TrialLayout, sources: dict[str, Sources], record_potential: Collection[str]
-) -> str:
-    """Hash of everything that decides the generated code; values of weights and time constants do not."""
-    described = {
-        "structure": network.structure(),
-        "layout": [layout.trials, layout.steps, layout.gap],
-        "sources": {name: [s.channel.tolist(), s.level.tolist()] for name, s in sources.items()},
-        "record_potential": sorted(record_potential),
-        "flags": COMPILER_FLAGS,
-        "versions": [brian2.__version__, np.__version__, cortexsnn.__version__, sys.version],
-    }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:20]
+_FAULTS = ("Error", "Could not", "Cannot")
+_Values = Mapping[ValueName, NDArray[np.floating]]
 
 
 def _follow(process: subprocess.Popen[str], progress: bool) -> list[str]:
@@ -96,6 +53,7 @@ def _follow(process: subprocess.Popen[str], progress: bool) -> list[str]:
             stage = message["stage"]
             bar = tqdm(desc=stage, unit=message["unit"], total=message["total"], delay=2, disable=not progress)
         if bar is not None:
+            bar.total = message["total"]
             bar.update(message["done"] - bar.n)
     if bar is not None:
         bar.close()
@@ -103,56 +61,43 @@ def _follow(process: subprocess.Popen[str], progress: bool) -> list[str]:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End the worker with everything that it started: make, the compiler, the program."""
+    """End a child with everything that it started: make, the compiler."""
     if hasattr(os, "killpg"):
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
+    process.wait()
 
 
-def run_standalone(
-    network: Network,
-    counts: dict[str, NDArray[np.uint8]],
-    *,
-    record_potential: Collection[str],
-    progress: bool,
-) -> xr.DataTree:
-    """Run all trials in a compiled program.
+def prepare_program(plan: Plan, precision: str, *, progress: bool) -> Program:
+    """The compiled program of a plan, from the cache or made now in a child process.
 
     Parameters
     ----------
-    network : Network
-    counts : dict of str to array, shape (trial, time, channel)
-        Checked input spikes.
-    record_potential : collection of str
+    plan : Plan
+    precision : {"float64", "float32"}
     progress : bool
 
     Returns
     -------
-    xarray.DataTree
-        A recording.
+    Program
 
     Raises
     ------
     InputError
         If there is no compiler.
     RuntimeError
-        If the program cannot be built or run; the message ends with what Brian2 or the compiler printed.
+        If the program cannot be built; the message ends with what Brian2 or the compiler printed.
     """
     require_compiler()
-    trials, steps = next(iter(counts.values())).shape[:2]
-    layout = TrialLayout.for_network(network, _trials_per_chunk(network, trials, steps, record_potential), steps)
-    sources = {name: Sources.for_counts(values) for name, values in counts.items()}
-    program = cache_folder("brian2_programs") / _program_key(network, layout, sources, record_potential)
+    key = plan_key(plan, precision)
+    cached = cached_program(key)
+    if cached is not None:
+        return cached
     with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name:
         folder = Path(name)
-        network.save(folder / "network.safetensors")
-        np.savez(folder / "counts.npz", allow_pickle=False, **counts)
-        job = {
-            "program": str(program),
-            "trials_per_chunk": layout.trials,
-            "record_potential": sorted(record_potential),
-        }
+        plan.network.save(folder / "network.safetensors")
+        job = {"plan": plan.described(), "precision": precision}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-m", "cortexsnn.brian.worker", str(folder)]
         with subprocess.Popen(
@@ -163,7 +108,154 @@ def run_standalone(
             except BaseException:
                 _kill(process)
                 raise
-        if process.returncode != 0:
-            tail = "".join(printed[-40:]).rstrip()
-            raise RuntimeError(f"the C++ standalone run failed with exit code {process.returncode}:\n{tail}")
-        return recording.load(folder / "recording.nc")
+    built = cached_program(key)
+    if process.returncode != 0 or built is None:
+        tail = "".join(printed[-40:]).rstrip()
+        raise RuntimeError(f"building the C++ program failed with exit code {process.returncode}:\n{tail}")
+    return built
+
+
+class StandaloneRunner:
+    """Runs blocks in a compiled program; several threads may use it at once.
+
+    Parameters
+    ----------
+    plan : Plan
+    program : Program
+    values : mapping from (object, variable) to array
+        Numbers of the network (`cortexsnn.brian.values.network_values`).
+    folder : pathlib.Path
+        Temporary folder for everything that is read and written.
+    """
+
+    def __init__(self, plan: Plan, program: Program, values: _Values, folder: Path) -> None:
+        self.plan = plan
+        self.manifest = program.manifest
+        self.folder = folder
+        self._children: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._stopped = False
+        # A copy, so that nobody who tidies the cache takes the program away.
+        self.binary = Path(shutil.copy2(program.binary, folder / "main"))
+        self.constants = program.folder / "static_arrays"
+        self.arguments = self._write_values(values, folder / "values")
+
+    def _write_values(self, values: _Values, folder: Path) -> list[str]:
+        folder.mkdir(exist_ok=True)
+        arguments = []
+        for (name, variable), value in values.items():
+            full = f"{name}.{variable}"
+            kind, size = self.manifest["values"][full]
+            # The program would keep its old value if the size were wrong.
+            np.broadcast_to(np.asarray(value, dtype=kind).ravel(), size).tofile(folder / full)
+            arguments.append(f"{full}={folder / full}")
+        return arguments
+
+    def _write_table(self, name: str, rows: NDArray[np.uint8], folder: Path) -> None:
+        file, shape = self.manifest["tables"][name]
+        if list(rows.shape) != shape:
+            raise RuntimeError(f"the program takes a raster of shape {shape} for '{name}', this is {rows.shape}")
+        rows.astype(np.float64).tofile(folder / file)
+
+    def run(self, counts: Counts, before: Counts | None = None, state: TrialState | None = None) -> Monitored:
+        """Run one block (`cortexsnn.brian.blocks.Runner`)."""
+        with self._lock:
+            self._runs += 1
+            folder = self.folder / f"run_{self._runs}"
+        static, results = folder / "static_arrays", folder / "results"
+        static.mkdir(parents=True)
+        results.mkdir()
+        try:
+            for path in self.constants.iterdir():
+                (static / path.name).symlink_to(path)
+            for name, given in counts.items():
+                earlier = None if before is None else before[name]
+                self._write_table(name, self.plan.layout.raster(given, earlier), static)
+            arguments = self.arguments
+            if self.plan.continuing:
+                for population in self.plan.network.hidden:
+                    fired = np.zeros((self.plan.layout.gap + 1, population.size), dtype=np.uint8)
+                    if state is not None and state.spikes:
+                        fired[:-1] = state.spikes[population.name]
+                    self._write_table(f"{population.name} again", fired, static)
+            if any(self.plan.started.values()):
+                start = start_values(self.plan.models, self.plan.started, state)
+                arguments = [*arguments, *self._write_values(start, folder / "start")]
+            self._execute(["--results_dir", f"{results}{os.sep}", *arguments], folder)
+            return self._read(results)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _execute(self, arguments: list[str], folder: Path) -> None:
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError("the run was stopped")
+            process = subprocess.Popen(
+                [str(self.binary), *arguments],
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+            self._children.add(process)
+        try:
+            printed, _ = process.communicate()
+        finally:
+            with self._lock:
+                self._children.discard(process)
+        faults = [line for line in printed.splitlines() if line.startswith(_FAULTS)]
+        if process.returncode != 0 or faults:
+            raise RuntimeError(f"the C++ program failed with exit code {process.returncode}:\n{printed[-2000:]}")
+
+    def stop(self) -> None:
+        """End every program that still runs."""
+        with self._lock:
+            self._stopped = True
+            for process in self._children:
+                _kill(process)
+
+    def _read(self, results: Path) -> Monitored:
+        manifest = self.manifest
+
+        def array(entry: list[str]) -> NDArray[Any]:
+            return np.fromfile(results / entry[0], dtype=entry[1])
+
+        dt_s = self.plan.network.dt_s
+        sizes = {p.name: p.size for p in self.plan.network.order}
+        variables: dict[ValueName, NDArray[np.floating]] = {}
+        if self.plan.continuing:
+            for full, entry in manifest["variables"].items():
+                population, variable = full.split(".")
+                variables[population, variable] = array(entry)
+        return Monitored(
+            {n: (np.rint(array(t) / dt_s).astype(np.int64), array(i)) for n, (t, i) in manifest["spikes"].items()},
+            {name: array(entry).reshape(-1, sizes[name]) for name, entry in manifest["potentials"].items()},
+            variables,
+        )
+
+
+@contextmanager
+def open_standalone(plan: Plan, values: _Values, precision: str, *, progress: bool) -> Iterator[StandaloneRunner]:
+    """A network ready to run in C++.
+
+    Parameters
+    ----------
+    plan : Plan
+    values : mapping from (object, variable) to array
+    precision : {"float64", "float32"}
+    progress : bool
+
+    Yields
+    ------
+    StandaloneRunner
+        Its programs are ended and its files removed at the end, whatever happened.
+    """
+    program = prepare_program(plan, precision, progress=progress)
+    with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name:
+        runner = StandaloneRunner(plan, program, values, Path(name))
+        try:
+            yield runner
+        finally:
+            runner.stop()

@@ -1,28 +1,26 @@
-"""The child process of C++ standalone: reads a job folder, builds and runs the program, writes a recording.
+"""The child process that builds C++ programs: reads a job folder, writes, compiles and stores the program.
 
-Started as ``python -m cortexsnn.brian.worker FOLDER`` by `cortexsnn.brian.standalone`; it is not meant for users.
+Started as ``python -m cortexsnn.brian.worker FOLDER`` by `cortexsnn.brian.standalone`, so that `brian2.set_device`
+stays out of the user's process; it is not meant for users.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import brian2
 import numpy as np
-from numpy.typing import NDArray
 
-from cortexsnn import network as networks
-from cortexsnn import recording
-from cortexsnn.brian.build import assemble
-from cortexsnn.brian.program import build_program, discard_old_programs, locked, use_standalone
-from cortexsnn.brian.sources import Sources
-from cortexsnn.brian.trials import TrialLayout, TrialResults, separate_trials
+from cortexsnn.brian.build import Assembled, Plan, assemble
+from cortexsnn.brian.program import COMPILER_FLAGS, cached_program, plan_key, plan_lock, store_program
+from cortexsnn.brian.values import network_values, start_values
 from cortexsnn.network import Network
+
+__all__ = ["main"]
 
 
 def _report(stage: str, unit: str, done: int, total: int) -> None:
@@ -31,52 +29,73 @@ def _report(stage: str, unit: str, done: int, total: int) -> None:
     sys.stdout.flush()
 
 
-def _run(
-    network: Network, counts: dict[str, NDArray[np.uint8]], layout: TrialLayout, names: list[str], program: Path
-) -> TrialResults:
-    """Build the program and run it on one chunk of trials after another."""
-    trials = next(iter(counts.values())).shape[0]
-    sources = {name: Sources.for_counts(values) for name, values in counts.items()}
-    silence = {name: layout.raster(values[:0]) for name, values in counts.items()}
-    simulation, tables = assemble(network, silence, sources, names)
-    separate_trials(simulation, network, layout)
-    simulation.run(layout.total_steps * network.dt_s * brian2.second, namespace={})
-    build_program(program, partial(_report, "compiling for C++ standalone", "file"))
+def _use_standalone(folder: Path, precision: str) -> None:
+    """Make C++ standalone the device of this process, with settings that no preferences file changes."""
+    brian2.BrianLogger.suppress_name("brian2.codegen")
+    brian2.set_device("cpp_standalone", directory=str(folder), build_on_run=False)
+    brian2.prefs.core.default_float_dtype = np.dtype(precision).type
+    brian2.prefs.devices.cpp_standalone.openmp_threads = 0
+    brian2.prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILER_FLAGS)
 
-    report = partial(_report, "running on C++ standalone", "trial")
-    results = TrialResults(network, layout, names)
-    chunk_folder = f"results_{os.getpid()}"
-    for first in range(0, trials, layout.trials):
-        report(first, trials)
-        chunk = {name: values[first : first + layout.trials] for name, values in counts.items()}
-        arguments = {tables[name]: layout.raster(values).astype(np.float64) for name, values in chunk.items()}
-        brian2.device.run(run_args=arguments, results_directory=chunk_folder, with_output=False)
-        results.add(simulation, min(layout.trials, trials - first))
-        for leftover in (program / "static_arrays").glob("init_*.dat"):
-            leftover.unlink()
-    report(trials, trials)
-    # Data of this run: the next one writes its own.
-    for leftover in (program / chunk_folder, program / "results", program / "static_arrays"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    return results
+
+def _written(variable: brian2.core.variables.ArrayVariable) -> list[str]:
+    """File and type of an array that the program writes."""
+    return [brian2.device.get_array_filename(variable), np.dtype(variable.dtype).name]
+
+
+def _manifest(plan: Plan, assembled: Assembled) -> dict[str, Any]:
+    """What the program reads and writes, by the names of the network."""
+    simulation = assembled.simulation
+    values = network_values(plan.network, plan.models) | start_values(plan.models, plan.started, None)
+    settable = {}
+    for name, variable in values:
+        described = simulation[name].variables[variable]
+        size = values[name, variable].size if variable == "w" else int(described.size)
+        settable[f"{name}.{variable}"] = [np.dtype(described.dtype).name, size]
+    tables = {**assembled.rasters, **{f"{name} again": table for name, table in assembled.replays.items()}}
+    return {
+        "values": settable,
+        "tables": {name: [f"{table.name}_values", list(table.values.shape)] for name, table in tables.items()},
+        "spikes": {
+            p.name: [_written(simulation[f"{p.name}_spikes"].variables[v]) for v in ("t", "i")]
+            for p in plan.network.hidden
+        },
+        "potentials": {n: _written(simulation[f"{n}_potential"].variables["v"]) for n in plan.with_potential},
+        "variables": {
+            f"{name}.{variable}": _written(simulation[name].variables[variable])
+            for name, variables in plan.state.items()
+            for variable in variables
+        },
+    }
+
+
+def _generate(plan: Plan, assembled: Assembled, folder: Path) -> None:
+    brian2.device.build(directory=str(folder), compile=False, run=False, with_output=False)
+    tables = {**assembled.rasters, **assembled.replays}
+    for table in tables.values():  # every run brings its own
+        (folder / "static_arrays" / f"{table.name}_values").unlink(missing_ok=True)
 
 
 def main(folder: Path) -> None:
-    """Run the job in `folder` and leave ``recording.nc`` there."""
+    """Build the program of the job in `folder`."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    network = networks.load(folder / "network.safetensors")
-    with np.load(folder / "counts.npz", allow_pickle=False) as archive:
-        counts = {name: archive[name] for name in archive.files}
-    program = Path(job["program"])
-    steps = next(iter(counts.values())).shape[1]
-    layout = TrialLayout.for_network(network, job["trials_per_chunk"], steps)
-    _report("waiting for another run of this program", "run", 0, 1)
-    with locked(program):
-        use_standalone(program)
-        results = _run(network, counts, layout, job["record_potential"], program)
-    # Read back at once and thrown away: not worth compressing.
-    recording.save(results.recording(counts, "brian2 cpp_standalone"), folder / "recording.nc", compression=0)
-    discard_old_programs(program.parent)
+    plan = Plan.from_described(job["plan"], Network.load(folder / "network.safetensors"))
+    key = plan_key(plan, job["precision"])
+    _report("waiting for another build of this program", "build", 0, 1)
+    with plan_lock(key):
+        if cached_program(key) is not None:
+            return
+        _report("writing C++ code", "network", 0, 1)
+        _use_standalone(folder / "unused", job["precision"])
+        silence = {p.name: np.zeros((plan.layout.total_steps, p.size), dtype=np.uint8) for p in plan.network.inputs}
+        assembled = assemble(plan, silence)
+        assembled.simulation.run(plan.layout.total_steps * plan.network.dt_s * brian2.second, namespace={})
+        store_program(
+            key,
+            _manifest(plan, assembled),
+            lambda project: _generate(plan, assembled, project),
+            partial(_report, "compiling", "s"),
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a spiking network is, independent of any simulator: populations, projections, and a file for them."""
 
 from cortexsnn.network.description import Network
-from cortexsnn.network.inputs import input_counts
+from cortexsnn.network.inputs import SpikeInput, input_counts, spike_inputs
 from cortexsnn.network.parts import Adaptation, Population, Projection, delay_in_steps
 from cortexsnn.network.storage import load, save
 from cortexsnn.network.validation import DECODERS, RESETS
@@ -13,8 +13,10 @@ __all__ = [
     "Network",
     "Population",
     "Projection",
+    "SpikeInput",
     "delay_in_steps",
     "input_counts",
     "load",
     "save",
+    "spike_inputs",
 ]

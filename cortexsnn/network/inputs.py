@@ -1,8 +1,11 @@
-"""Input spikes for a network: one check that every simulator shares."""
+"""Input spikes for a network: one check that every simulator shares, and input that is made while a run goes on."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.errors import InputError
 from cortexsnn.network.description import Network
 
-__all__ = ["input_counts"]
+__all__ = ["ArrayInput", "SpikeInput", "input_counts", "spike_inputs"]
 
 Counts = NDArray[np.uint8]
 
@@ -76,3 +79,128 @@ def input_counts(network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) 
     if len(shapes) > 1:
         raise InputError("trials and steps of the input populations", sorted(shapes), "the same for all")
     return checked
+
+
+@runtime_checkable
+class SpikeInput(Protocol):
+    """Input spikes of one population that are asked for piece by piece, such as `cortexsnn.datasets.background`.
+
+    The same piece always has the same spikes, however a run is cut.
+    """
+
+    @property
+    def trials(self) -> int:
+        """Number of trials."""
+
+    @property
+    def steps(self) -> int:
+        """Time steps of each trial."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether a channel may have several spikes in a step."""
+
+    def counts(self, trials: range, steps: range) -> Counts:
+        """Spikes of some steps of some trials, shape (trial, time, channel)."""
+
+    def describe(self) -> dict[str, Any]:
+        """What JSON can say to make the same input again, or to tell it from another."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayInput:
+    """Input spikes that are there as an array.
+
+    Parameters
+    ----------
+    array : array of uint8, shape (trial, time, channel)
+        Checked (`input_counts`).
+    """
+
+    array: Counts
+
+    @property
+    def trials(self) -> int:
+        """Number of trials."""
+        return int(self.array.shape[0])
+
+    @property
+    def steps(self) -> int:
+        """Time steps of each trial."""
+        return int(self.array.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.array.shape[2])
+
+    @property
+    def graded(self) -> bool:
+        """Whether a channel has several spikes in a step."""
+        return bool(self.array.max(initial=0) > 1)
+
+    def counts(self, trials: range, steps: range) -> Counts:
+        """Spikes of some steps of some trials, shape (trial, time, channel)."""
+        return self.array[trials.start : trials.stop, steps.start : steps.stop]
+
+    def describe(self) -> dict[str, Any]:
+        """Shape and hash."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.array).data).hexdigest()
+        return {"kind": "array", "shape": list(self.array.shape), "sha256": digest}
+
+
+def spike_inputs(
+    network: Network, given: ArrayLike | SpikeInput | Mapping[str, ArrayLike | SpikeInput]
+) -> dict[str, SpikeInput]:
+    """Check input spikes, arrays or objects that make them, and name them by population.
+
+    Parameters
+    ----------
+    network : Network
+    given : array of int, shape (trial, time, channel), or SpikeInput, or mapping from population name to such
+        One alone is enough if there is one input population.
+
+    Returns
+    -------
+    dict of str to SpikeInput
+
+    Raises
+    ------
+    InputError
+        If an input population is missing, or trials, steps, channels or values do not fit.
+
+    Examples
+    --------
+    >>> from cortexsnn.network import Population
+    >>> network = Network(0.01, (Population.input("input", 2),), ())
+    >>> spike_inputs(network, np.zeros((1, 5, 2)))["input"].steps
+    5
+    """
+    if isinstance(given, SpikeInput):
+        given = {network.inputs[0].name: given} if len(network.inputs) == 1 else {"": given}
+    if not isinstance(given, Mapping) or not any(isinstance(one, SpikeInput) for one in given.values()):
+        return {name: ArrayInput(array) for name, array in input_counts(network, given).items()}  # type: ignore[arg-type]
+    names = [p.name for p in network.inputs]
+    if sorted(given) != sorted(names):
+        raise InputError("input populations", sorted(given), f"{sorted(names)}")
+    inputs = {
+        p.name: one if isinstance(one := given[p.name], SpikeInput) else ArrayInput(_checked(one, p.name, p.size))
+        for p in network.inputs
+    }
+    for population in network.inputs:
+        channels = inputs[population.name].channels
+        if channels != population.size:
+            raise InputError(f"channels of spike counts for '{population.name}'", channels,
+                             f"{population.size}, the size of the population")  # fmt: skip
+    shapes = {(one.trials, one.steps) for one in inputs.values()}
+    if len(shapes) > 1:
+        raise InputError("trials and steps of the input populations", sorted(shapes), "the same for all")
+    for name, one in inputs.items():
+        step_s = getattr(one, "dt_s", network.dt_s)
+        if abs(step_s - network.dt_s) > 1e-9 * network.dt_s:
+            raise InputError(f"dt_s of the input for '{name}'", step_s, f"{network.dt_s:g} s, as the network has")
+    return inputs

@@ -25,7 +25,7 @@ RESETS = ("subtract", "subtract_decayed", "zero")
 DECODERS = ("sum_of_softmax", "per_step")
 
 # Brian2 makes C++ identifiers of these names, and calls its monitors and projections after them.
-_TAKEN_ENDINGS = ("_spikes", "_potential", "_raster", "_between_trials")
+_TAKEN_ENDINGS = ("_spikes", "_potential", "_raster", "_replay", "_between_trials", "_start_of_trial")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 

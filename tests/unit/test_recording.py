@@ -1,5 +1,7 @@
 """What a run leaves behind: written, read, refused and compared."""
 
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
@@ -80,7 +82,10 @@ def test_a_recording_without_any_spike_survives_a_file(tmp_path):
     assert recording.dense_spikes(read, "hidden1").shape == (3, 6, 4)
 
 
-@pytest.mark.parametrize("potential", [None, np.random.default_rng(2).normal(size=(3, 6, 4))])
+@pytest.mark.parametrize(
+    "potential",
+    [None, *(np.random.default_rng(2).normal(size=(3, 6, 4)).astype(p) for p in (np.float64, np.float32))],
+)
 def test_a_saved_recording_is_the_same_recording(tmp_path, potential):
     made = make(potential=potential)
     recording.save(made, tmp_path / "recording.nc")
@@ -308,6 +313,68 @@ def test_compare_measures_potentials():
     assert np.isnan(recording.compare(make(potential=first), make())["potential_difference"][0])
 
 
+def test_compare_measures_potentials_of_either_precision():
+    # Protects the figure for simulators in single precision from being rounded itself.
+    exact = np.full((3, 6, 4), 0.1)
+    table = recording.compare(make(potential=exact), make(potential=exact.astype(np.float32)))
+    assert float(table["potential_difference"][0]) == abs(0.1 - float(np.float32(0.1)))
+    assert recording.compare(make(potential=exact * np.nan), make(potential=exact))["potential_scale"].isnull()[0]
+
+
+def test_compare_names_the_first_divergence():
+    # Protects the place where one starts to look for the reason.
+    left, right = np.zeros((3, 6, 4), dtype=int), np.zeros((3, 6, 4), dtype=int)
+    left[0, 1, 2] = right[0, 1, 2] = 1
+    right[1, 3, 2] = left[1, 3, 3] = left[1, 4, 0] = left[2, 0, 0] = 1
+    for table in (recording.compare(make(left), make(right)), recording.compare(make(right), make(left))):
+        first = [table[f"first_{axis}"].to_numpy().tolist() for axis in ("trial", "step", "neuron")]
+        assert first == [[1, -1], [3, -1], [2, -1]]
+        assert all(table[f"first_{axis}"].dtype == np.int64 for axis in ("trial", "step", "neuron"))
+
+
+def dense_comparison(left, right):
+    """The same figures from arrays on the grid of time steps."""
+    where = np.argwhere(left != right)
+    first = where[0].tolist() if len(where) else [-1, -1, -1]
+    return [int(left.sum()), len(where), *first, 100 * float(left.mean()), float(left.sum()) / (0.18 * 4)]
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.0, 0.4), (0.4, 0.0), (0.4, 0.4), (1.5, 0.2)])
+@pytest.mark.parametrize("changed", [0.0, 0.05, 1.0])
+@pytest.mark.parametrize("block", [1, 3, 2**20])
+def test_compare_is_that_of_dense_arrays(monkeypatch, rates, changed, block):
+    # Protects the comparison of long runs, which goes block by block; blocks are cut in the middle of a cell too.
+    monkeypatch.setattr(recording.comparison, "_BLOCK", block)
+    rng = np.random.default_rng(5)
+    left = rng.poisson(rates[0], (3, 6, 4))
+    right = np.where(rng.random(left.shape) < changed, rng.poisson(rates[1], left.shape), left)
+    table = recording.compare(make(left), make(right)).sel(population="hidden1")
+    figures = ("spikes", "differing", "first_trial", "first_step", "first_neuron", "active_percent", "rate_hz")
+    assert [table[name].item() for name in figures] == pytest.approx(dense_comparison(left, right), rel=1e-15)
+    potential = rng.normal(size=(3, 6, 4))
+    table = recording.compare(make(left, potential), make(left, potential * 1.5)).sel(population="hidden1")
+    assert float(table["potential_scale"]) == np.abs(potential).max()
+    assert float(table["potential_difference"]) == np.abs(potential - 1.5 * potential).max()
+
+
+def test_a_long_run_is_compared_in_little_memory():
+    # Protects hours of activity: on the grid of time steps this one would take 3.6 GB for each recording.
+    rng = np.random.default_rng(6)
+    step, neuron = np.sort(rng.integers(36_000_000, size=20_000)), rng.integers(100, size=20_000)
+
+    def one(step, source):
+        layer = RecordedPopulation("hidden1", "lif", 100, np.zeros_like(step), step, neuron)
+        return recording.make_recording([layer], dt_s=1e-4, trials=1, steps=36_000_000, source=source)
+
+    expected, observed = one(step, "a"), one(np.append(step[:-1], step[-1] + 1), "b")
+    tracemalloc.start()
+    table = recording.compare(expected, observed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (int(table["differing"][0]), int(table["first_step"][0])) == (2, step[-1])
+    assert peak < 10e6
+
+
 def test_only_runs_of_the_same_trials_are_compared():
     other_trials = make(np.zeros((2, 6, 4), dtype=int), trials=2)
     with pytest.raises(InputError, match="trials of the second recording is 2; expected the same trials"):
@@ -320,6 +387,18 @@ def test_only_runs_of_the_same_trials_are_compared():
     )
     with pytest.raises(InputError, match="populations of the second recording"):
         recording.compare(make(), lonely)
+    other_steps = recording.make_recording(
+        [RecordedPopulation.from_counts(n, k, counts()) for n, k in (("hidden1", "lif"), ("readout", "readout"))],
+        dt_s=0.005, trials=3, steps=12, source="x",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"dt_s of the second recording is 0.005; expected 0.01"):
+        recording.compare(make(), other_steps)
+
+
+def test_potentials_that_are_compared_have_one_shape():
+    # Protects from a wrong number: what is longer in one recording would not be looked at.
+    with pytest.raises(InputError, match=r"shape of the potential of 'hidden1' in the second recording is \(3, 7, 4\)"):
+        recording.compare(make(potential=np.zeros((3, 6, 4))), make(potential=np.zeros((3, 7, 4))))
 
 
 @pytest.mark.parametrize("neurons", [1, 5])
