@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _PROG = "cortexsnn"
-_RESUMED = {"train", "sweep", "demo"}
+_RESUMED = {"train", "sweep", "simulate", "demo"}
 _INPUT, _BOOTSTRAP, _PERMUTATIONS = 1, 2, 3  # streams of random numbers of one seed
 
 
@@ -101,7 +101,10 @@ def _simulate(options: argparse.Namespace) -> None:
         seed = options.seed
         rng = np.random.default_rng([seed, _INPUT])
         trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, rng)
-    recorded = brian.simulate(network, trials.counts, device=options.device, progress=not options.quiet)
+    # Blocks go to disk as they come, so that an interrupted run goes on.
+    recorded = brian.simulate(
+        network, trials.counts, device=options.device, path=options.out, progress=not options.quiet
+    )
     recording.save(pipeline.annotated(recorded, options.input, trials, seed), options.out)
     print(f"{recorded.sizes['trial']} trials: {options.out}")
 
@@ -220,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         "--input", choices=("test", "spontaneous"), default="test", help="test trials or Poisson input"
     )
     simulate.add_argument("--trials", type=_whole(1), default=None, help="number of trials; all, or 200 spontaneous")
-    simulate.add_argument("--device", default="cpp_standalone", help="cpp_standalone, numpy or cython")
+    simulate.add_argument("--device", default="cpp_standalone", help="cpp_standalone, numpy, cython or auto")
     simulate.set_defaults(run=_simulate)
 
     agree = add("agree", parents=[quiet, given], help="network -> agreement of reference, torch and Brian2")

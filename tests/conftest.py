@@ -178,7 +178,7 @@ def _in_lively_range(network, counts):
 
 def _made_lively(network, counts):
     """Scale the weights into each population, from the first layer to the last, until it is active in 1 to 40 %."""
-    probe = counts[:2]
+    probe = counts[:1]
     for _ in range(3):
         for population in network.hidden:
             for _ in range(12):

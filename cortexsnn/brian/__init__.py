@@ -2,9 +2,23 @@
 
 from cortexsnn.brian.agreement import agreement
 from cortexsnn.brian.build import build
+from cortexsnn.brian.default_order import build_in_default_order, lags, run_in_default_order
 from cortexsnn.brian.devices import DEVICES
 from cortexsnn.brian.equations import NeuronModel, neuron_model
+from cortexsnn.brian.explain import explain
 from cortexsnn.brian.run import run
 from cortexsnn.brian.simulate import simulate
 
-__all__ = ["DEVICES", "NeuronModel", "agreement", "build", "neuron_model", "run", "simulate"]
+__all__ = [
+    "DEVICES",
+    "NeuronModel",
+    "agreement",
+    "build",
+    "build_in_default_order",
+    "explain",
+    "lags",
+    "neuron_model",
+    "run",
+    "run_in_default_order",
+    "simulate",
+]

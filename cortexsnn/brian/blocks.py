@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexsnn.brian.build import Plan
+from cortexsnn.brian.build import Plan, known_populations
+from cortexsnn.brian.equations import NeuronModels, models_of
 from cortexsnn.brian.layout import TrialLayout, TrialState
-from cortexsnn.network import Network
+from cortexsnn.network import Network, SpikeInput
 from cortexsnn.recording import RecordedPopulation
 
-__all__ = ["Block", "BlockResult", "Monitored", "Runner", "block_result", "blocks_of", "layout_of_blocks"]
+__all__ = ["Block", "BlockResult", "Monitored", "Runner", "block_result", "blocks_of", "layout_of_blocks", "plan_of"]
 
 Counts = Mapping[str, NDArray[np.uint8]]
 
@@ -78,6 +79,46 @@ def layout_of_blocks(
         fitting = [n for n in _TRIALS_OF_A_BLOCK if n <= most_trials]
         return TrialLayout(next((n for n in fitting if n >= wanted), fitting[-1]), steps, one.gap), False
     return TrialLayout(min(wanted, most_trials), steps, one.gap), False
+
+
+def plan_of(
+    network: Network,
+    inputs: Mapping[str, SpikeInput],
+    models: NeuronModels,
+    record_potential: Collection[str],
+    *,
+    processes: int,
+    compiled: bool,
+) -> Plan:
+    """The plan of every block of a run.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : mapping from str to SpikeInput
+    models : mapping from str to NeuronModel
+    record_potential : collection of str
+    processes : int
+        Blocks that run at the same time.
+    compiled : bool
+        Whether the layout is compiled into a program (`layout_of_blocks`).
+
+    Returns
+    -------
+    Plan
+    """
+    one = next(iter(inputs.values()))
+    recorded = tuple(known_populations(network, record_potential))
+    width = sum(p.size for p in network.order if p.kind == "readout" or p.name in recorded)
+    layout, continuing = layout_of_blocks(network, one.trials, one.steps, width, processes=processes, compiled=compiled)
+    return Plan(
+        network,
+        layout,
+        frozenset(name for name, given in inputs.items() if given.graded),
+        models_of(network, models),
+        recorded,
+        continuing,
+    )
 
 
 def blocks_of(layout: TrialLayout, trials: int, steps: int) -> Iterator[Block]:

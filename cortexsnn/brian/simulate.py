@@ -10,41 +10,16 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from cortexsnn.brian.blocks import BlockResult, blocks_of, layout_of_blocks
-from cortexsnn.brian.build import Plan, known_populations
+from cortexsnn.brian.blocks import BlockResult, blocks_of, plan_of
 from cortexsnn.brian.collected import collect
 from cortexsnn.brian.devices import PRECISIONS, device_named
-from cortexsnn.brian.equations import NeuronModels, models_of
-from cortexsnn.brian.execution import Inputs, available_cores, run_blocks
+from cortexsnn.brian.equations import NeuronModels
+from cortexsnn.brian.execution import available_cores, run_blocks
 from cortexsnn.brian.values import network_values
 from cortexsnn.checks import choice, whole
 from cortexsnn.network import Network, SpikeInput, spike_inputs
 
 __all__ = ["simulate"]
-
-
-def plan_of(
-    network: Network,
-    inputs: Inputs,
-    models: NeuronModels,
-    record_potential: Collection[str],
-    *,
-    processes: int,
-    compiled: bool,
-) -> Plan:
-    """The plan of every block of a run."""
-    one = next(iter(inputs.values()))
-    recorded = tuple(known_populations(network, record_potential))
-    width = sum(p.size for p in network.order if p.kind == "readout" or p.name in recorded)
-    layout, continuing = layout_of_blocks(network, one.trials, one.steps, width, processes=processes, compiled=compiled)
-    return Plan(
-        network,
-        layout,
-        frozenset(name for name, given in inputs.items() if given.graded),
-        models_of(network, models),
-        recorded,
-        continuing,
-    )
 
 
 def simulate(

@@ -97,7 +97,7 @@ def prepare_program(plan: Plan, precision: str, *, progress: bool) -> Program:
     with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name:
         folder = Path(name)
         plan.network.save(folder / "network.safetensors")
-        job = {"plan": plan.described(), "precision": precision}
+        job = {"plan": plan.described(), "precision": precision, "key": key}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-m", "cortexsnn.brian.worker", str(folder)]
         with subprocess.Popen(
@@ -136,9 +136,9 @@ class StandaloneRunner:
         self._lock = threading.Lock()
         self._runs = 0
         self._stopped = False
-        # A copy, so that nobody who tidies the cache takes the program away.
+        # Copies, so that nobody who tidies the cache takes the program away.
         self.binary = Path(shutil.copy2(program.binary, folder / "main"))
-        self.constants = program.folder / "static_arrays"
+        self.constants = Path(shutil.copytree(program.folder / "static_arrays", folder / "constants"))
         self.arguments = self._write_values(values, folder / "values")
 
     def _write_values(self, values: _Values, folder: Path) -> list[str]:

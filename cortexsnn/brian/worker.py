@@ -16,7 +16,7 @@ import brian2
 import numpy as np
 
 from cortexsnn.brian.build import Assembled, Plan, assemble
-from cortexsnn.brian.program import COMPILER_FLAGS, cached_program, plan_key, plan_lock, store_program
+from cortexsnn.brian.program import COMPILER_FLAGS, cached_program, plan_lock, store_program
 from cortexsnn.brian.values import network_values, start_values
 from cortexsnn.network import Network
 
@@ -80,7 +80,7 @@ def main(folder: Path) -> None:
     """Build the program of the job in `folder`."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     plan = Plan.from_described(job["plan"], Network.load(folder / "network.safetensors"))
-    key = plan_key(plan, job["precision"])
+    key = job["key"]
     _report("waiting for another build of this program", "build", 0, 1)
     with plan_lock(key):
         if cached_program(key) is not None:

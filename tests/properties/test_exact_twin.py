@@ -28,11 +28,11 @@ def cases(draw):
         "classes": draw(st.integers(2, 4)),
         "dt_s": draw(st.sampled_from([0.0001, 0.0005, 0.001, 0.0025, 0.004, 0.01, 0.014])),
         "resets": per_layer(st.sampled_from(RESETS)),
-        "taps": draw(st.integers(1, 4)),
+        "taps": draw(st.sampled_from([1, 1, 2, 4])),
         "max_delay": draw(st.sampled_from([0, 1, 3, 8, 20, 50])),
         "bias": draw(st.booleans()),
         "recurrent": draw(st.booleans()),
-        "topdown": draw(st.booleans()),
+        "topdown": draw(st.sampled_from([False, False, False, True])),
         "skip": draw(st.booleans()),
         "shuffle": draw(st.booleans()),
         "refractory": per_layer(st.sampled_from([0, 0, 1, 2, 5])),
@@ -41,7 +41,7 @@ def cases(draw):
     return draw(st.integers(0, 2**32 - 1)), structure, draw(st.sampled_from([0.05, 0.2, 0.6]))
 
 
-def lively_case(case, tools, trials=5, steps=150):
+def lively_case(case, tools, trials=4, steps=60):
     """A network of which every layer is active in 1 to 40 % of bins, and its input."""
     random_network, made_lively, in_lively_range = tools
     seed, structure, rate = case
@@ -92,13 +92,13 @@ def test_enough_was_compared():
     # Protects the test above from passing because no network was lively enough.
     if compared["numpy"]:
         assert compared["numpy"] >= 30
-        assert compared["numpy spikes"] > 50_000
+        assert compared["numpy spikes"] > 10_000
 
 
 @given(cases())
 @settings(max_examples=3, **lenient)
 def test_compiled_programs_fire_the_spikes_of_the_reference(tools, case):
-    check(*lively_case(case, tools, trials=20), "cpp_standalone")
+    check(*lively_case(case, tools, trials=10), "cpp_standalone")
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_the_runtime_fires_the_spikes_of_the_reference_in_200_networks(tools, ca
 @given(cases())
 @settings(max_examples=20, **lenient)
 def test_compiled_programs_fire_the_spikes_of_the_reference_in_20_networks(tools, case):
-    check(*lively_case(case, tools, trials=80), "cpp_standalone")
+    check(*lively_case(case, tools, trials=60, steps=200), "cpp_standalone")
 
 
 @pytest.mark.slow
