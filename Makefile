@@ -3,10 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS ?= train,sweep,tensorboard,test,lint
+EXTRAS ?= train,sweep,tensorboard,nir,test,lint
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: demo install test test-slow test-without-torch lint clean
+.PHONY: demo install test test-slow test-without-torch test-frameworks lint clean
 .DELETE_ON_ERROR:
 
 demo: install
@@ -32,9 +32,18 @@ test-slow: install
 	$(PYTEST) -m "slow" --durations=15
 
 # Simulating, measuring and comparing need no torch.
-test-without-torch: EXTRAS = test
+test-without-torch: EXTRAS = nir,test
 test-without-torch: install
 	$(PYTEST) -m "not slow and not torch" --ignore=cortexsnn/training --ignore=cortexsnn/experiment.py
 
+# snnTorch and Norse have an environment of their own.
+test-frameworks: VENV = .venv-frameworks
+test-frameworks: BIN = .venv-frameworks/bin
+test-frameworks:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -c constraints-frameworks.txt \
+		snntorch norse -e ".[nir,test]"
+	$(BIN)/python -m pytest -q tests/frameworks tests/docs/test_exchange_page.py
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-frameworks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cortexsnn.errors import InputError
 from cortexsnn.hierarchy import mean_lag_s
@@ -251,3 +252,173 @@ class Network:
         from cortexsnn.network.storage import load
 
         return load(path)
+
+    @staticmethod
+    def from_arrays(
+        weights: Sequence[ArrayLike],
+        *,
+        tau_s: ArrayLike | Sequence[ArrayLike],
+        dt_s: float,
+        readout_tau_s: ArrayLike | None = None,
+        bias: Sequence[ArrayLike | None] | None = None,
+        threshold: ArrayLike | Sequence[ArrayLike] = 1.0,
+        reset: str | Sequence[str] = "subtract",
+        recurrent: Sequence[ArrayLike | None] | None = None,
+        delay_steps: Sequence[Sequence[int] | None] | None = None,
+        decoder: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Network:
+        """A feed-forward network from its weight matrices; see `cortexsnn.network.arrays.from_arrays`.
+
+        Parameters
+        ----------
+        weights : sequence of array, shape (target, source) or (tap, target, source)
+            From the input to the last layer, oriented as in ``torch.nn.Linear``.
+        dt_s, tau_s, readout_tau_s : float or array
+            In seconds; without a readout all layers fire.
+        threshold, reset, recurrent, tau_s : sequence
+            An entry for each hidden layer; all but `recurrent` may be one for all.
+        bias, delay_steps : sequence, optional
+            An entry for each of the weights.
+        decoder, metadata : optional
+            As for `Network`.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        InputError
+            If lengths, shapes or values do not fit; the message names the argument or the population.
+
+        Examples
+        --------
+        >>> weights = [[[0.6, 0.8]], [[1.0], [-1.0]]]
+        >>> network = Network.from_arrays(weights, tau_s=0.02, readout_tau_s=0.1, dt_s=0.01)
+        >>> [population.size for population in network.populations]
+        [2, 1, 2]
+        """
+        from cortexsnn.network.arrays import from_arrays
+
+        return from_arrays(
+            weights,
+            tau_s=tau_s,
+            dt_s=dt_s,
+            readout_tau_s=readout_tau_s,
+            bias=bias,
+            threshold=threshold,
+            reset=reset,
+            recurrent=recurrent,
+            delay_steps=delay_steps,
+            decoder=decoder,
+            metadata=metadata,
+        )
+
+    @staticmethod
+    def from_snntorch(module: Any, *, dt_s: float, decoder: str | None = None) -> Network:
+        """The network that a trained snnTorch module is; see `cortexsnn.exchange.from_snntorch`.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            ``nn.Linear`` and neurons of snnTorch, in the order in which they act.
+        dt_s : float
+            How long a time step lasts, in seconds; snnTorch does not know.
+        decoder : {"sum_of_softmax", "per_step"}, optional
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        InputError
+            If a layer does what a `Network` cannot say; the message names layer and parameter.
+        """
+        from cortexsnn.exchange import from_snntorch
+
+        return from_snntorch(module, dt_s=dt_s, decoder=decoder)
+
+    @staticmethod
+    def from_norse(module: Any, *, dt_s: float, decoder: str | None = None) -> Network:
+        """The network that a trained Norse module is; see `cortexsnn.exchange.from_norse`.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            ``nn.Linear`` and cells of Norse, in the order in which they act.
+        dt_s : float
+            How long a time step lasts, in seconds.
+        decoder : {"sum_of_softmax", "per_step"}, optional
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        InputError
+            If a layer does what a `Network` cannot say; the message names layer and parameter.
+        """
+        from cortexsnn.exchange import from_norse
+
+        return from_norse(module, dt_s=dt_s, decoder=decoder)
+
+    @staticmethod
+    def from_nir(
+        graph: Any,
+        *,
+        dt_s: float | None = None,
+        decay: str | None = None,
+        reset: str | None = None,
+        decoder: str | None = None,
+    ) -> Network:
+        """Read a graph of the neuromorphic intermediate representation; see `cortexsnn.exchange.from_nir`.
+
+        Parameters
+        ----------
+        graph : nir.NIRGraph or path-like
+        dt_s : float, optional
+            Time step in seconds; may be left out where `to_nir` wrote the graph.
+        decay : {"exp", "euler"}, optional
+            Whether a step multiplies the potential by exp(-dt / tau) or by 1 - dt / tau; as for `dt_s`.
+        reset : {"subtract", "subtract_decayed", "zero"}, optional
+            What a spike does, for all neurons; without it, what the graph says.
+        decoder : {"sum_of_softmax", "per_step"}, optional
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        InputError
+            If a node cannot be expressed; the message names it and its type.
+        """
+        from cortexsnn.exchange import from_nir
+
+        return from_nir(graph, dt_s=dt_s, decay=decay, reset=reset, decoder=decoder)
+
+    def to_nir(self, path: str | Path | None = None, *, decay: str) -> Any:
+        """Say the network in the neuromorphic intermediate representation; see `cortexsnn.exchange.to_nir`.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            File to write; usually ends in ``.nir``.
+        decay : {"exp", "euler"}
+            Whether whoever reads the graph multiplies by exp(-dt / tau) or by 1 - dt / tau in each step.
+
+        Returns
+        -------
+        nir.NIRGraph
+
+        Raises
+        ------
+        InputError
+            If NIR cannot say it; the message names the population or projection.
+        """
+        from cortexsnn.exchange import to_nir
+
+        return to_nir(self, path, decay=decay)

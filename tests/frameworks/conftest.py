@@ -7,11 +7,6 @@ from cortexsnn.recording import dense_spikes
 from cortexsnn.reference import simulate
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        item.add_marker(pytest.mark.frameworks)
-
-
 def compare(network, counts, layers, readout=None, simulator=simulate):
     """Compare `layers`, one array (trial, time, neuron) of spikes each, with what the network fires.
 

@@ -13,6 +13,8 @@ from torch import nn  # noqa: E402
 from cortexsnn.errors import InputError  # noqa: E402
 from cortexsnn.network import Network  # noqa: E402
 
+pytestmark = pytest.mark.frameworks
+
 DT_S = 0.002
 TRIALS, STEPS, CHANNELS = 6, 120, 8
 
