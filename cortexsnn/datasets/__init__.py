@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from cortexsnn.datasets import heidelberg, mts_xor
+from cortexsnn.datasets.background import Background, background
 from cortexsnn.datasets.dataset import Dataset, Split, TrainingData, mean_counts, spontaneous
 from cortexsnn.errors import InputError
 
 __all__ = [
+    "Background",
     "Dataset",
     "Split",
     "TrainingData",
+    "background",
     "heidelberg",
     "load",
     "load_described",

@@ -17,8 +17,8 @@ from cortexsnn.recording.tree import places, populations, steps_per_trial
 
 __all__ = ["compare"]
 
-# Spikes, and values of a potential, that are compared at a time: a few dozen megabytes.
-_BLOCK = 2**20
+# Spikes, and values of a potential, that are compared at a time: about 30 megabytes.
+_BLOCK = 2**18
 
 _FIGURES = (
     *("spikes", "differing", "first_trial", "first_step", "first_neuron"),

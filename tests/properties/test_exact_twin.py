@@ -105,7 +105,7 @@ def test_compiled_programs_fire_the_spikes_of_the_reference(tools, case):
 @given(cases())
 @settings(max_examples=200, **lenient)
 def test_the_runtime_fires_the_spikes_of_the_reference_in_200_networks(tools, case):
-    check(*lively_case(case, tools, trials=8, steps=200), "numpy")
+    check(*lively_case(case, tools, trials=6, steps=100), "numpy")
 
 
 @pytest.mark.slow
