@@ -310,7 +310,8 @@ def build(
         models_of(network, models or {}),
         tuple(known_populations(network, record_potential)),
     )
-    rasters = {name: plan.layout.raster(values) for name, values in checked.items()}
+    # Beyond its end Brian2 repeats the last row of a raster, so that one has to be silent.
+    rasters = {name: np.pad(plan.layout.raster(values), ((0, 1), (0, 0))) for name, values in checked.items()}
     simulation = assemble(plan, rasters).simulation
     set_values(simulation, {**network_values(network, plan.models), **start_values(plan.models, plan.started, None)})
     if not plan.layout.gap:

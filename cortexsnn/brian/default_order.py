@@ -17,17 +17,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from cortexsnn.brian.blocks import Block, Monitored, block_result
-from cortexsnn.brian.build import Plan, known_populations, layout_of, trials_of
+from cortexsnn.brian.blocks import Monitored
+from cortexsnn.brian.build import known_populations, layout_of, trials_of
 from cortexsnn.brian.equations import NeuronModel, models_of, neuron_group, on_pre
 from cortexsnn.brian.layout import TrialLayout, state_variables
+from cortexsnn.brian.run import plan_by_hand, recorded
 from cortexsnn.brian.runtime import monitored
 from cortexsnn.brian.sources import count_variable, source_group
 from cortexsnn.brian.values import network_values, set_values, synapses_name
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
-from cortexsnn.provenance import versions
-from cortexsnn.recording import RecordedPopulation, make_recording
 
 __all__ = ["build_in_default_order", "lags", "run_in_default_order"]
 
@@ -294,22 +293,8 @@ def run_in_default_order(
     array([1, 3], dtype=int32)
     """
     late = lags(network)
-    checked = trials_of(network, counts)
-    trials, steps = next(iter(checked.values())).shape[:2]
-    present = {part.name for part in simulation.objects}
-    potential = tuple(p.name for p in network.hidden if f"{p.name}_potential" in present)
-    plan = Plan(network, layout_of(network, checked), frozenset(), models_of(network, {}), potential)
+    plan, checked = plan_by_hand(simulation, network, counts)
     total = plan.layout.total_steps
     simulation.run((total + max(late.values())) * network.dt_s * brian2.second)
     seen = _without_lags(monitored(plan, simulation), late, total)
-    result = block_result(plan, Block(range(trials), range(steps)), seen)
-    given = [RecordedPopulation.from_counts(name, "input", values) for name, values in checked.items()]
-    return make_recording(
-        [*given, *result.populations],
-        dt_s=network.dt_s,
-        trials=trials,
-        steps=steps,
-        source="brian2, default order",
-        network=network.fingerprint(),
-        description={"versions": versions("brian2", "numpy"), "lags": late},
-    )
+    return recorded(plan, checked, seen, "brian2, default order", lags=late)

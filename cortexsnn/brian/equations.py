@@ -123,7 +123,7 @@ def models_of(network: Network, given: NeuronModels) -> dict[str, NeuronModel]:
     Raises
     ------
     InputError
-        If a name is no population, or something else than a `NeuronModel` is given.
+        If a name is no population, or what is given is no `NeuronModel` or lacks ``v`` or ``alpha``.
     """
     names = [p.name for p in network.order]
     for name, model in given.items():
@@ -132,6 +132,10 @@ def models_of(network: Network, given: NeuronModels) -> dict[str, NeuronModel]:
         if not isinstance(model, NeuronModel):
             raise InputError(f"models['{name}']", model, "a NeuronModel",
                              f"start from neuron_model(network['{name}']) and dataclasses.replace")  # fmt: skip
+        missing = sorted({"v", "alpha"} - set(brian2.Equations(model.equations).names))
+        if missing:
+            raise InputError(f"equations of population '{name}'", model.equations, f"a variable {missing[0]}",
+                             "the synapses of the network use v and alpha")  # fmt: skip
     return {p.name: given.get(p.name) or neuron_model(p) for p in network.order}
 
 
@@ -198,11 +202,6 @@ def neuron_group(population: Population, model: NeuronModel, clock: brian2.Clock
     -------
     brian2.NeuronGroup
 
-    Raises
-    ------
-    InputError
-        If the model has no ``v`` or no ``alpha``.
-
     Examples
     --------
     >>> clock = brian2.Clock(10 * brian2.ms)
@@ -210,11 +209,6 @@ def neuron_group(population: Population, model: NeuronModel, clock: brian2.Clock
     >>> len(neuron_group(population, neuron_model(population), clock))
     2
     """
-    named = brian2.Equations(model.equations).names
-    missing = sorted({"v", "alpha"} - set(named))
-    if missing:
-        raise InputError(f"equations of population '{population.name}'", model.equations, f"a variable {missing[0]}",
-                         "the synapses of the network use v and alpha")  # fmt: skip
     options = {}
     if population.kind == "lif":
         options = {"threshold": model.threshold, "reset": model.reset}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import brian2
+import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from cortexsnn.brian.blocks import Block, block_result
+from cortexsnn.brian.blocks import Block, Monitored, block_result
 from cortexsnn.brian.build import Plan, layout_of, trials_of
 from cortexsnn.brian.equations import models_of
 from cortexsnn.brian.runtime import monitored
@@ -16,7 +18,7 @@ from cortexsnn.network import Network
 from cortexsnn.provenance import versions
 from cortexsnn.recording import RecordedPopulation, make_recording
 
-__all__ = ["run"]
+__all__ = ["plan_by_hand", "recorded", "run"]
 
 
 def run(simulation: brian2.Network, network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) -> xr.DataTree:
@@ -56,20 +58,34 @@ def run(simulation: brian2.Network, network: Network, counts: ArrayLike | Mappin
     >>> monitor.v.shape
     (1, 5)
     """
+    plan, checked = plan_by_hand(simulation, network, counts)
+    simulation.run(plan.layout.total_steps * network.dt_s * brian2.second)
+    return recorded(plan, checked, monitored(plan, simulation), "brian2, built by hand")
+
+
+def plan_by_hand(
+    simulation: brian2.Network, network: Network, counts: ArrayLike | Mapping[str, ArrayLike]
+) -> tuple[Plan, dict[str, NDArray[np.uint8]]]:
+    """The plan of a network that was built for a run by hand, and its checked input."""
     checked = trials_of(network, counts)
-    trials, steps = next(iter(checked.values())).shape[:2]
     present = {part.name for part in simulation.objects}
     potential = tuple(p.name for p in network.hidden if f"{p.name}_potential" in present)
-    plan = Plan(network, layout_of(network, checked), frozenset(), models_of(network, {}), potential)
-    simulation.run(plan.layout.total_steps * network.dt_s * brian2.second)
-    result = block_result(plan, Block(range(trials), range(steps)), monitored(plan, simulation))
-    given = [RecordedPopulation.from_counts(name, "input", values) for name, values in checked.items()]
+    return Plan(network, layout_of(network, checked), frozenset(), models_of(network, {}), potential), checked
+
+
+def recorded(
+    plan: Plan, counts: Mapping[str, NDArray[np.uint8]], seen: Monitored, source: str, **description: Any
+) -> xr.DataTree:
+    """What the monitors of a run by hand saw, as a recording."""
+    trials, steps = next(iter(counts.values())).shape[:2]
+    result = block_result(plan, Block(range(trials), range(steps)), seen)
+    given = [RecordedPopulation.from_counts(name, "input", values) for name, values in counts.items()]
     return make_recording(
         [*given, *result.populations],
-        dt_s=network.dt_s,
+        dt_s=plan.network.dt_s,
         trials=trials,
         steps=steps,
-        source="brian2, built by hand",
-        network=network.fingerprint(),
-        description={"versions": versions("brian2", "numpy")},
+        source=source,
+        network=plan.network.fingerprint(),
+        description={"versions": versions("brian2", "numpy"), **description},
     )

@@ -178,11 +178,11 @@ class Network:
                 {
                     "name": p.name,
                     "kind": p.kind,
-                    "size": p.size,
+                    "size": int(p.size),
                     **(
                         {
                             "reset": p.reset,
-                            "refractory_steps": p.refractory_steps,
+                            "refractory_steps": int(p.refractory_steps),
                             "adaptive": p.adaptation is not None,
                         }
                         if p.kind == "lif"
@@ -192,7 +192,8 @@ class Network:
                 for p in self.populations
             ],
             "projections": [
-                {"source": p.source, "target": p.target, "delay_steps": list(p.delay_steps)} for p in self.projections
+                {"source": p.source, "target": p.target, "delay_steps": [int(d) for d in p.delay_steps]}
+                for p in self.projections
             ],
         }
 

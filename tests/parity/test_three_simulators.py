@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import brian2
 import numpy as np
@@ -297,6 +299,20 @@ def test_two_runs_do_not_write_one_file(small, tmp_path):
         brian.simulate(network, counts, device="numpy", path=tmp_path / "out.nc", progress=False)
 
 
+def test_two_runs_at_once_build_one_program(small, monkeypatch, tmp_path):
+    # Protects the cache from two processes that build the same program, and the disk from what they leave.
+    network, counts, expected = small
+    monkeypatch.setenv("CORTEXSNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        for observed in pool.map(lambda _: run_compiled(network, counts), range(2)):
+            assert_agree(network, expected, observed)
+    assert len(programs()) == 1
+    assert not [p.name for p in program._cache().iterdir() if "building" in p.name]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_a_killed_build_is_forgotten(small, monkeypatch, tmp_path):
     # Protects the next run from half a program: what a killed build left is thrown away.
     network, counts, expected = small
@@ -368,9 +384,12 @@ def test_a_failing_compiler_is_reported(network, counts, monkeypatch, tmp_path):
         (tmp_path / tool).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CORTEXSNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     with pytest.raises(RuntimeError, match=r"building the C\+\+ program failed with exit code 1(.|\n)*disk full"):
         run_compiled(network, counts)
     assert [p.name for p in (tmp_path / "cache" / "brian2_programs").iterdir() if p.suffix != ".lock"] == []
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_bad_requests_are_named(network, counts):
