@@ -19,8 +19,8 @@ __all__ = ["Block", "BlockResult", "Monitored", "Runner", "block_result", "block
 
 Counts = Mapping[str, NDArray[np.uint8]]
 
-_BLOCK_BYTES = 96_000_000
-_TRIALS_OF_A_BLOCK = (1, 8, 64)
+_BLOCK_BYTES = 160_000_000
+_TRIALS_OF_A_BLOCK = (1, 4, 16, 64)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from cortexsnn.brian.execution import Inputs
 from cortexsnn.brian.layout import TrialState
 from cortexsnn.errors import InputError
 from cortexsnn.files import replacing, write_text
+from cortexsnn.network import ArrayInput
 from cortexsnn.provenance import versions
 from cortexsnn.recording import RecordedPopulation, make_recording
 
@@ -55,7 +56,8 @@ class _Run:
         self.description: dict[str, Any] = {
             "versions": versions("brian2", "numpy"),
             "precision": precision,
-            "input": {name: given.describe() for name, given in inputs.items()},
+            # How to make input again that was made while the run went on; an array says nothing of that.
+            "input": {n: given.describe() for n, given in inputs.items() if not isinstance(given, ArrayInput)},
         }
 
     def recorded(self, populations: list[RecordedPopulation], trials: range, steps: range) -> xr.DataTree:
@@ -198,6 +200,7 @@ class OnDisk:
 def _identity(run: _Run) -> str:
     described = {**run.plan.described(), **run.description, "source": run.source, "network": run.fingerprint}
     described["initial"] = {name: dict(model.initial) for name, model in run.plan.models.items()}
+    described["arrays"] = {n: given.describe() for n, given in run.inputs.items() if isinstance(given, ArrayInput)}
     described["recorded"] = [run.trials, run.steps, run.record_input]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

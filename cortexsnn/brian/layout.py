@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import brian2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from cortexsnn.brian.equations import NeuronModel
 from cortexsnn.brian.schedule import slot
@@ -59,7 +60,9 @@ class TrialLayout:
         """Steps of the whole run."""
         return self.trials * self.period
 
-    def raster(self, counts: NDArray[np.uint8], before: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def raster(
+        self, counts: NDArray[np.uint8], before: NDArray[np.uint8] | None = None, dtype: DTypeLike = np.uint8
+    ) -> NDArray[Any]:
         """Lay trials one after another, shape (time, channel); what is missing at the end is silent.
 
         Parameters
@@ -68,6 +71,8 @@ class TrialLayout:
             At most as many trials and steps as the layout has.
         before : array, shape (trial, time, channel), optional
             What the gaps end with.
+        dtype : numpy type
+            Of the result.
 
         Returns
         -------
@@ -79,7 +84,7 @@ class TrialLayout:
         array([0, 1, 1, 0, 0, 0], dtype=uint8)
         """
         trials, steps, channels = counts.shape
-        laid = np.zeros((self.trials, self.period, channels), dtype=np.uint8)
+        laid = np.zeros((self.trials, self.period, channels), dtype=dtype)
         laid[:trials, self.gap : self.gap + steps] = counts
         if before is not None:
             kept = before[:, max(0, before.shape[1] - self.gap) :]

@@ -152,11 +152,11 @@ class StandaloneRunner:
             arguments.append(f"{full}={folder / full}")
         return arguments
 
-    def _write_table(self, name: str, rows: NDArray[np.uint8], folder: Path) -> None:
+    def _write_table(self, name: str, rows: NDArray[np.float64], folder: Path) -> None:
         file, shape = self.manifest["tables"][name]
         if list(rows.shape) != shape:
             raise RuntimeError(f"the program takes a raster of shape {shape} for '{name}', this is {rows.shape}")
-        rows.astype(np.float64).tofile(folder / file)
+        rows.tofile(folder / file)
 
     def run(self, counts: Counts, before: Counts | None = None, state: TrialState | None = None) -> Monitored:
         """Run one block (`cortexsnn.brian.blocks.Runner`)."""
@@ -171,11 +171,11 @@ class StandaloneRunner:
                 (static / path.name).symlink_to(path)
             for name, given in counts.items():
                 earlier = None if before is None else before[name]
-                self._write_table(name, self.plan.layout.raster(given, earlier), static)
+                self._write_table(name, self.plan.layout.raster(given, earlier, np.float64), static)
             arguments = self.arguments
             if self.plan.continuing:
                 for population in self.plan.network.hidden:
-                    fired = np.zeros((self.plan.layout.gap + 1, population.size), dtype=np.uint8)
+                    fired = np.zeros((self.plan.layout.gap + 1, population.size))
                     if state is not None and state.spikes:
                         fired[:-1] = state.spikes[population.name]
                     self._write_table(f"{population.name} again", fired, static)

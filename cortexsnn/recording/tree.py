@@ -59,7 +59,8 @@ class RecordedPopulation:
         cls, name: str, kind: str, counts: NDArray[Any], potential: NDArray[np.floating] | None = None
     ) -> RecordedPopulation:
         """Turn an array of spike counts, shape (trial, time, neuron), into ragged spikes."""
-        where = np.nonzero(counts)
+        # NumPy finds the true values of a flat mask several times faster than the nonzero ones of an array.
+        where = np.unravel_index(np.flatnonzero(counts != 0), counts.shape)
         repeats = np.asarray(counts[where], dtype=np.int64)
         trial, step, neuron = (np.repeat(axis, repeats) for axis in where)
         return cls(name, kind, counts.shape[2], trial, step, neuron, potential)
