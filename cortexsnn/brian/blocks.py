@@ -77,7 +77,7 @@ def layout_of_blocks(
     most_trials = max(1, most_steps // one.period)
     if compiled:
         fitting = [n for n in _TRIALS_OF_A_BLOCK if n <= most_trials]
-        return TrialLayout(next((n for n in fitting if n >= wanted), fitting[-1]), steps, one.gap), False
+        return TrialLayout(max([n for n in fitting if n <= wanted], default=1), steps, one.gap), False
     return TrialLayout(min(wanted, most_trials), steps, one.gap), False
 
 

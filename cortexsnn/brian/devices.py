@@ -35,14 +35,11 @@ class Device:
         Whether several threads may run blocks at once.
     compiled : bool
         Whether the number of trials and steps is compiled into a program.
-    needs : str
-        What has to be installed, in words.
     """
 
     open: Callable[..., AbstractContextManager[Runner]]
     parallel: bool
     compiled: bool
-    needs: str
 
 
 def _runtime(
@@ -52,9 +49,9 @@ def _runtime(
 
 
 DEVICES: dict[str, Device] = {
-    "cpp_standalone": Device(open_standalone, True, True, "a C++ compiler"),
-    "numpy": Device(partial(_runtime, "numpy"), False, False, "nothing"),
-    "cython": Device(partial(_runtime, "cython"), False, False, "Cython and a C++ compiler"),
+    "cpp_standalone": Device(open_standalone, True, True),
+    "numpy": Device(partial(_runtime, "numpy"), False, False),
+    "cython": Device(partial(_runtime, "cython"), False, False),
 }
 
 

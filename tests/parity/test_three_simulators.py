@@ -194,13 +194,13 @@ def test_a_second_network_runs_in_the_same_program(compiled, counts, network):
 
 
 def test_blocks_of_trials_are_one_run(compiled, network):
-    # Protects long data sets: 16 + 3 trials, of which the last block is padded with silence, in two processes. The
-    # program is that of three trials, and so has just run another network.
+    # Protects long data sets: blocks of 4, 4, 4, 4 and 3 trials, of which the last is padded with silence, in several
+    # processes.
     found, many = programs(), graded(3, 19)
     expected = reference.simulate(network, many, record_potential=names(network))
     observed = brian.simulate(network, many, processes=2, record_potential=names(network), progress=False)
     plan = blocks.plan_of(network, spike_inputs(network, many), {}, names(network), processes=3, compiled=True)
-    assert plan.layout.trials == 16
+    assert plan.layout.trials == 4
     assert_agree(network, expected, observed)
     one = brian.simulate(network, many, processes=3, record_potential=names(network), progress=False)
     assert_agree(network, expected, one)
