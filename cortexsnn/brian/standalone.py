@@ -201,7 +201,12 @@ class StandaloneRunner:
             )
             self._children.add(process)
         try:
-            printed, _ = process.communicate()
+            with process:
+                try:
+                    printed, _ = process.communicate()
+                except BaseException:
+                    _kill(process)
+                    raise
         finally:
             with self._lock:
                 self._children.discard(process)

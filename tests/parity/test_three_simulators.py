@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -326,6 +327,25 @@ def test_a_killed_build_is_forgotten(small, monkeypatch, tmp_path):
     assert_agree(network, expected, brian_run)
     assert not broken.exists()
     assert len(programs()) == 1
+
+
+def test_an_interrupted_run_ends_its_program(small, monkeypatch):
+    # Protects the machine from programs that go on after Ctrl-C: they do not get the signal of the terminal.
+    network, counts, _ = small
+    run_compiled(network, counts)
+    children = []
+
+    def interrupted(process, *_):
+        children.append(process)
+        raise KeyboardInterrupt
+
+    communicate = subprocess.Popen.communicate
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        brian.simulate(network, counts, processes=1, record_potential=names(network), progress=False)
+    monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+    assert children
+    assert all(child.returncode is not None for child in children)
 
 
 @pytest.mark.slow
