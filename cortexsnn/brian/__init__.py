@@ -2,6 +2,7 @@
 
 from cortexsnn.brian.agreement import agreement
 from cortexsnn.brian.build import build
+from cortexsnn.brian.choice import choose_device
 from cortexsnn.brian.default_order import build_in_default_order, lags, run_in_default_order
 from cortexsnn.brian.devices import DEVICES
 from cortexsnn.brian.equations import NeuronModel, neuron_model
@@ -15,6 +16,7 @@ __all__ = [
     "agreement",
     "build",
     "build_in_default_order",
+    "choose_device",
     "explain",
     "lags",
     "neuron_model",

@@ -60,17 +60,21 @@ class _Run:
             "input": {n: given.describe() for n, given in inputs.items() if not isinstance(given, ArrayInput)},
         }
 
+    def with_input(self, result: BlockResult) -> list[RecordedPopulation]:
+        """All populations of a block, inputs first where they are recorded."""
+        if not self.record_input:
+            return result.populations
+        trials, steps = result.block.trials, result.block.steps
+        given = [
+            RecordedPopulation.from_counts(name, "input", one.counts(trials, steps))
+            for name, one in self.inputs.items()
+        ]
+        return [*given, *result.populations]
+
     def recorded(self, populations: list[RecordedPopulation], trials: range, steps: range) -> xr.DataTree:
-        given = (
-            [
-                RecordedPopulation.from_counts(name, "input", one.counts(trials, steps))
-                for name, one in self.inputs.items()
-            ]
-            if self.record_input
-            else []
-        )
+        """A recording of some trials or steps."""
         return make_recording(
-            [*given, *populations],
+            populations,
             dt_s=self.plan.network.dt_s,
             trials=len(trials),
             steps=len(steps),
@@ -90,7 +94,7 @@ class InMemory:
 
     def __init__(self, run: _Run) -> None:
         self.run = run
-        self._results: list[BlockResult] = []
+        self._results: list[tuple[Block, list[RecordedPopulation]]] = []
 
     def missing(self, blocks: list[Block]) -> list[Block]:
         """All blocks."""
@@ -102,27 +106,28 @@ class InMemory:
 
     def add(self, result: BlockResult) -> None:
         """Keep a block."""
-        self._results.append(result)
+        self._results.append((result.block, self.run.with_input(result)))
 
     def recording(self) -> xr.DataTree:
         """All blocks as one recording."""
-        results = sorted(self._results, key=lambda r: (r.block.trials.start, r.block.steps.start))
+        results = sorted(self._results, key=lambda result: (result[0].trials.start, result[0].steps.start))
+        blocks = [block for block, _ in results]
         whole = []
-        for parts in zip(*(r.populations for r in results), strict=True):
+        for parts in zip(*(populations for _, populations in results), strict=True):
             potential = None
             if parts[0].potential is not None:
                 shape = (self.run.trials, self.run.steps, parts[0].size)
                 potential = np.empty(shape, dtype=parts[0].potential.dtype)
-                for result, part in zip(results, parts, strict=True):
-                    trials, steps = result.block.trials, result.block.steps
+                for block, part in zip(blocks, parts, strict=True):
+                    trials, steps = block.trials, block.steps
                     potential[trials.start : trials.stop, steps.start : steps.stop] = part.potential
             whole.append(
                 RecordedPopulation(
                     parts[0].name,
                     parts[0].kind,
                     parts[0].size,
-                    np.concatenate([p.trial + r.block.trials.start for r, p in zip(results, parts, strict=True)]),
-                    np.concatenate([p.step + r.block.steps.start for r, p in zip(results, parts, strict=True)]),
+                    np.concatenate([p.trial + block.trials.start for block, p in zip(blocks, parts, strict=True)]),
+                    np.concatenate([p.step + block.steps.start for block, p in zip(blocks, parts, strict=True)]),
                     np.concatenate([p.neuron for p in parts]),
                     potential,
                 )
@@ -184,7 +189,7 @@ class OnDisk:
     def add(self, result: BlockResult) -> None:
         """Write a part, and then the state that makes it count."""
         block = result.block
-        part = self.run.recorded(result.populations, block.trials, block.steps)
+        part = self.run.recorded(self.run.with_input(result), block.trials, block.steps)
         part = recording.mark(part, first_trial=block.trials.start, first_step=block.steps.start)
         recording.save(part, self._part(block), compression=0)
         if self.run.plan.continuing:

@@ -20,7 +20,7 @@ from cortexsnn.brian.build import build
 from cortexsnn.brian.equations import NeuronModels
 from cortexsnn.brian.execution import Inputs
 from cortexsnn.brian.program import require_compiler
-from cortexsnn.brian.runtime import _preferences
+from cortexsnn.brian.runtime import preferences
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network
 
@@ -216,7 +216,7 @@ def measure_costs(network: Network, inputs: Inputs, models: NeuronModels | None 
     first = {name: given.counts(range(1), range(steps)) for name, given in inputs.items()}
     marks: list[float] = []
     start = time.perf_counter()
-    with _preferences("numpy", "float64"):
+    with preferences("numpy", "float64"):
         simulation = build(small, first, models=models)
 
         def mark() -> None:

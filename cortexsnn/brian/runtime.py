@@ -16,14 +16,24 @@ from cortexsnn.brian.build import Plan, assemble
 from cortexsnn.brian.layout import TrialState
 from cortexsnn.brian.values import ValueName, set_values, start_values
 
-__all__ = ["monitored", "open_runtime"]
+__all__ = ["monitored", "open_runtime", "preferences"]
 
 _Values = Mapping[ValueName, NDArray[np.floating]]
 
 
 @contextmanager
-def _preferences(target: str, precision: str) -> Iterator[None]:
-    """Choose Brian2's code generation target and precision, and put the user's choice back afterwards."""
+def preferences(target: str, precision: str) -> Iterator[None]:
+    """Choose Brian2's code generation target and precision, and put the user's choice back afterwards.
+
+    Parameters
+    ----------
+    target : {"numpy", "cython"}
+    precision : {"float64", "float32"}
+
+    Yields
+    ------
+    None
+    """
     before = brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype
     brian2.prefs.codegen.target = target
     brian2.prefs.core.default_float_dtype = np.dtype(precision).type
@@ -91,7 +101,7 @@ class RuntimeRunner:
         total = plan.layout.total_steps
         rasters = {n: plan.layout.raster(c, None if before is None else before[n]) for n, c in counts.items()}
         with (
-            _preferences(self.target, self.precision),
+            preferences(self.target, self.precision),
             tqdm(total=total, desc=f"brian2 {self.target}", unit="step", delay=2, disable=not self.progress) as bar,
         ):
             assembled = assemble(plan, rasters)

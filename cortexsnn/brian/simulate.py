@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from cortexsnn.brian.blocks import BlockResult, blocks_of, plan_of
+from cortexsnn.brian.choice import choose_device
 from cortexsnn.brian.collected import collect
 from cortexsnn.brian.devices import PRECISIONS, device_named
 from cortexsnn.brian.equations import NeuronModels
@@ -90,9 +91,15 @@ def simulate(
     inputs = spike_inputs(network, counts)
     choice("precision", precision, PRECISIONS)
     if device == "auto":
-        from cortexsnn.brian.choice import choose_device
-
-        device = choose_device(network, counts, models=models, progress=progress).device
+        device = choose_device(
+            network,
+            counts,
+            models=models,
+            record_potential=record_potential,
+            precision=precision,
+            processes=processes,
+            progress=progress,
+        ).device
     chosen = device_named(device)
     at_once = 1
     if chosen.parallel:
