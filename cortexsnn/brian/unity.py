@@ -53,7 +53,7 @@ def unity_source(project: Path) -> str:
     common = [*sorted((project / "brianlib").glob("*.cpp")), *sorted(project.glob("*.cpp"))]
     headers: dict[str, None] = {}
     for path in [*common, *units]:
-        found = _INCLUDE.findall(path.read_text(encoding="utf-8"))
+        found = [_from_project(name, path, project) for name in _INCLUDE.findall(path.read_text(encoding="utf-8"))]
         # The header of a code object declares its function, which is defined inside of the namespace.
         headers.update(dict.fromkeys(name for name in found if not name.startswith('"code_objects/')))
     lines = [f"#include {name}" for name in headers]
@@ -66,6 +66,14 @@ def unity_source(project: Path) -> str:
         level = "O0" if path.name == "objects.cpp" else "O1"
         lines += _optimised(level, [f'#include "{path.relative_to(project).as_posix()}"'])
     return "\n".join(lines) + "\n"
+
+
+def _from_project(header: str, path: Path, project: Path) -> str:
+    """A header as it is found from the folder of the project: some stand beside the file that includes them."""
+    beside = path.parent / header.strip('"')
+    if header.startswith('"') and not (project / header.strip('"')).exists() and beside.exists():
+        return f'"{beside.relative_to(project).as_posix()}"'
+    return header
 
 
 def _optimised(level: str, lines: list[str]) -> list[str]:

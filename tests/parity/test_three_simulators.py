@@ -182,6 +182,12 @@ def run_compiled(network, counts):
     return brian.simulate(network, counts, device="cpp_standalone", record_potential=names(network), progress=False)
 
 
+def test_programs_are_compiled_as_one_unit(compiled):
+    # Protects the fast build from a version of Brian2 with which only its own makefile works.
+    built = [json.loads(path.read_text())["built_as"] for path in program._cache().glob("*/manifest.json")]
+    assert set(built) == {"one unit"}
+
+
 def test_a_second_network_runs_in_the_same_program(compiled, counts, network):
     # Protects both promises of the cache: nothing is compiled again, and nothing is left of the first network.
     found = programs()
