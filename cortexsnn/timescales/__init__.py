@@ -8,8 +8,9 @@ from cortexsnn.timescales.autocorrelation import (
 )
 from cortexsnn.timescales.counts import bin_counts
 from cortexsnn.timescales.estimate import estimate, estimate_counts, load, save
-from cortexsnn.timescales.exponential import ExponentialFit, Status, fit_exponential
+from cortexsnn.timescales.exponential import ExponentialFit, fit_exponential
 from cortexsnn.timescales.processes import ornstein_uhlenbeck, ou_poisson_counts, white_poisson_counts
+from cortexsnn.timescales.status import Status
 
 __all__ = [
     "ExponentialFit",

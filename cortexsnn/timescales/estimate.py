@@ -18,7 +18,8 @@ from cortexsnn.recording import populations
 from cortexsnn.results import load_dataset, save_dataset
 from cortexsnn.timescales.autocorrelation import bootstrap_curves, shuffled_bin_curves, trial_autocorrelation
 from cortexsnn.timescales.counts import bin_counts
-from cortexsnn.timescales.exponential import MINIMUM_LAGS, ExponentialFit, Status, fit_exponential
+from cortexsnn.timescales.exponential import MINIMUM_LAGS, ExponentialFit, fit_exponential
+from cortexsnn.timescales.status import Status
 
 __all__ = ["estimate", "estimate_counts", "load", "save"]
 

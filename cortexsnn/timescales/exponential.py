@@ -13,14 +13,14 @@ for many curves at once: the global optimum, without starting values.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
+from cortexsnn.timescales.status import Status
 
-__all__ = ["MINIMUM_LAGS", "ExponentialFit", "Status", "fit_exponential"]
+__all__ = ["MINIMUM_LAGS", "ExponentialFit", "fit_exponential"]
 
 Values = NDArray[np.float64]
 
@@ -34,47 +34,6 @@ _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 _REFINEMENTS = 24
 _AT_BOUND = 1e-4
 _LARGEST_EXPONENT = 700.0
-
-
-class Status(StrEnum):
-    """What came of an estimate.
-
-    Examples
-    --------
-    >>> Status.NO_DECAY.value, Status("ok").usable
-    ('no_decay', True)
-    >>> print(Status.TOO_SHORT.reason)
-    the observation window is shorter than 5 tau: take the value as a rough one
-    """
-
-    OK = "ok"
-    TOO_SHORT = "too_short"
-    AT_BOUND = "at_bound"
-    NO_DECAY = "no_decay"
-    NOT_BETTER_THAN_NOISE = "not_better_than_noise"
-    TOO_FEW_SPIKES = "too_few_spikes"
-    TOO_FEW_TRIALS = "too_few_trials"
-
-    @property
-    def usable(self) -> bool:
-        """Whether tau has a value: ok and too_short."""
-        return self in (Status.OK, Status.TOO_SHORT)
-
-    @property
-    def reason(self) -> str:
-        """One line for people."""
-        return _REASONS[self]
-
-
-_REASONS = {
-    Status.OK: "an exponential decay was found and the observation window is at least 5 tau",
-    Status.TOO_SHORT: "the observation window is shorter than 5 tau: take the value as a rough one",
-    Status.AT_BOUND: "tau ran to the end of its range (a tenth of a bin, ten observation windows): not measurable here",
-    Status.NO_DECAY: "the autocorrelation does not fall with the lag",
-    Status.NOT_BETTER_THAN_NOISE: "the decay is no larger than with the bins in random order",
-    Status.TOO_FEW_SPIKES: "no neuron fires enough, and differently from trial to trial",
-    Status.TOO_FEW_TRIALS: "too few trials for a correlation across trials",
-}
 
 
 @dataclass(frozen=True, eq=False)
