@@ -274,9 +274,7 @@ class SpikeTrains:
         first[1:] = (np.diff(which) != 0) | (np.diff(trial) != 0) | (np.diff(neuron) != 0)
         begins = np.flatnonzero(first)
         count = np.diff(np.append(begins, which.size))
-        return BinnedSpikes(
-            neuron[begins], trial[begins], which[begins], count, self.neurons.size, bins, float(bin_ms)
-        )
+        return BinnedSpikes(neuron[begins], trial[begins], which[begins], count, self.neurons.size, bins, float(bin_ms))
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,8 +330,9 @@ class Signals:
         values = np.asarray(self.values[:, :, begin:end], dtype=np.float64)
         if not np.all(np.isfinite(values)):
             place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(values))[0])
-            raise InputError(f"value of the signal at trial, time, neuron {place[0]}, {place[1]}, {begin + place[2]}",
-                             float(values[place]), "a finite number", "interpolate gaps or cut epochs around them")  # fmt: skip
+            where = f"trial {place[0]}, time {place[1]}, neuron {begin + place[2]}"
+            raise InputError(f"signal at {where}", float(values[place]), "a finite number",
+                             "interpolate gaps, or cut epochs around them")  # fmt: skip
         return replace(self, values=values, neurons=self.neurons[begin:end])
 
 
