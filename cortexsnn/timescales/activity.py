@@ -145,7 +145,7 @@ class SpikeTrains:
         """
         durations = positive("durations_s", durations_s, "a positive number of seconds for each trial", dimensions=1)
         nested = durations.ndim == 1
-        trials: list[Sequence[ArrayLike]] = list(times_s) if nested else [times_s]  # type: ignore[arg-type]
+        trials: list[Sequence[ArrayLike]] = list(times_s) if nested else [times_s]  # type: ignore[arg-type, list-item]
         durations = np.atleast_1d(durations)
         if len(trials) != durations.size:
             raise InputError("number of trials of times_s", len(trials), f"{durations.size}, as durations_s has")
