@@ -43,6 +43,10 @@ class BinnedSpikes:
         Number of bins in each trial.
     bin_ms : float
         Width of a bin.
+    labels : array, shape (neuron,), optional
+        A label for each neuron; 0, 1, ... by default.
+    name : str
+        Name of the layer or area.
     """
 
     neuron: NDArray[np.int64]
@@ -52,6 +56,8 @@ class BinnedSpikes:
     neurons: int
     bins: NDArray[np.int64]
     bin_ms: float
+    labels: NDArray[Any] | None = None
+    name: str = "population"
 
     @classmethod
     def from_counts(cls, counts: NDArray[Any], bin_ms: float) -> BinnedSpikes:
@@ -70,10 +76,66 @@ class BinnedSpikes:
         count = by_neuron[neuron, trial, which].astype(np.int64)
         return cls(neuron, trial, which, count, neurons, np.full(trials, bins, dtype=np.int64), float(bin_ms))
 
-    def counts(self) -> NDArray[np.int64]:
-        """All bins, shape (trial, bin, neuron); trials are cut to the shortest."""
+    def part(self, begin: int, end: int) -> BinnedSpikes:
+        """The neurons `begin` to `end` - 1."""
+        inside = slice(*np.searchsorted(self.neuron, [begin, end]))
+        return replace(
+            self,
+            neuron=self.neuron[inside] - begin,
+            trial=self.trial[inside],
+            bin=self.bin[inside],
+            count=self.count[inside],
+            neurons=end - begin,
+            labels=None if self.labels is None else self.labels[begin:end],
+        )
+
+    def rebinned(self, factor: int) -> BinnedSpikes:
+        """Join so many bins into one; what is left at the end of a trial is dropped.
+
+        Examples
+        --------
+        >>> BinnedSpikes.from_counts(np.array([[[1], [2], [3]]]), bin_ms=5.0).rebinned(2).count
+        array([3])
+        """
+        if factor == 1:
+            return self
+        bins, which = self.bins // factor, self.bin // factor
+        inside = which < bins[self.trial]
+        first, sums = _runs(self.neuron[inside], self.trial[inside], which[inside], self.count[inside])
+        return replace(
+            self,
+            neuron=self.neuron[inside][first],
+            trial=self.trial[inside][first],
+            bin=which[inside][first],
+            count=sums,
+            bins=bins,
+            bin_ms=self.bin_ms * factor,
+        )
+
+    def of(self, chosen: NDArray[np.bool_]) -> BinnedSpikes:
+        """The neurons chosen by a mask, shape (neuron,)."""
+        keep = chosen[self.neuron]
+        return replace(
+            self,
+            neuron=(np.cumsum(chosen) - 1)[self.neuron[keep]],
+            trial=self.trial[keep],
+            bin=self.bin[keep],
+            count=self.count[keep],
+            neurons=int(chosen.sum()),
+            labels=None if self.labels is None else self.labels[chosen],
+        )
+
+    @property
+    def rates_hz(self) -> Values:
+        """Mean rate of each neuron, shape (neuron,)."""
+        spikes = np.bincount(self.neuron, weights=self.count, minlength=self.neurons)
+        return np.asarray(spikes / (self.bins.sum() * self.bin_ms / 1000.0))
+
+    def counts(self) -> NDArray[np.integer]:
+        """All bins, shape (trial, bin, neuron), in the smallest unsigned integers; trials are cut to the shortest."""
         bins = int(self.bins.min())
-        dense = np.zeros((self.bins.size, bins, self.neurons), dtype=np.int64)
+        kind = np.min_scalar_type(int(self.count.max(initial=0)))
+        dense = np.zeros((self.bins.size, bins, self.neurons), dtype=kind)
         inside = self.bin < bins
         dense[self.trial[inside], self.bin[inside], self.neuron[inside]] = self.count[inside]
         return dense
@@ -267,14 +329,11 @@ class SpikeTrains:
         which = np.floor(self.time_s / width + _EDGE).astype(np.int64)
         inside = which < bins[self.trial]
         neuron, trial, which = self.neuron[inside], self.trial[inside], which[inside]
-        if not which.size:
-            empty = np.empty(0, dtype=np.int64)
-            return BinnedSpikes(empty, empty, empty, empty, self.neurons.size, bins, float(bin_ms))
-        first = np.ones(which.size, dtype=bool)
-        first[1:] = (np.diff(which) != 0) | (np.diff(trial) != 0) | (np.diff(neuron) != 0)
-        begins = np.flatnonzero(first)
-        count = np.diff(np.append(begins, which.size))
-        return BinnedSpikes(neuron[begins], trial[begins], which[begins], count, self.neurons.size, bins, float(bin_ms))
+        first, count = _runs(neuron, trial, which, np.ones(which.size, dtype=np.int64))
+        return BinnedSpikes(
+            neuron[first], trial[first], which[first], count,
+            self.neurons.size, bins, float(bin_ms), self.neurons, self.name,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,6 +393,20 @@ class Signals:
             raise InputError(f"signal at {where}", float(values[place]), "a finite number",
                              "interpolate gaps, or cut epochs around them")  # fmt: skip
         return replace(self, values=values, neurons=self.neurons[begin:end])
+
+    def of(self, chosen: NDArray[np.bool_]) -> Signals:
+        """The neurons chosen by a mask, shape (neuron,)."""
+        return replace(self, values=self.values[:, :, chosen], neurons=self.neurons[chosen])
+
+
+def _runs(
+    neuron: NDArray[np.int64], trial: NDArray[np.int64], which: NDArray[np.int64], count: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each run of equal bins begins in sorted events, and its sum of counts."""
+    new = np.ones(which.size, dtype=bool)
+    new[1:] = (np.diff(which) != 0) | (np.diff(trial) != 0) | (np.diff(neuron) != 0)
+    first = np.flatnonzero(new)
+    return first, (np.add.reduceat(count, first) if first.size else count[:0])
 
 
 def _check_times(times: Values, what: str, duration_s: float) -> None:

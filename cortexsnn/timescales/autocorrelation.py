@@ -7,18 +7,31 @@ neurons. Because each bin is compared with its own mean over trials, what is loc
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TrialAutocorrelation", "bootstrap_curves", "shuffled_bin_curves", "trial_autocorrelation"]
+__all__ = [
+    "ResampledTrials",
+    "TrialAutocorrelation",
+    "bootstrap_curves",
+    "correlation_across_trials",
+    "shuffled_bin_curves",
+    "trial_autocorrelation",
+]
 
 Values = NDArray[np.float64]
 
 # Rounding leaves a constant bin with a variance of about 1e-16 of its scale.
 _NO_VARIANCE = 1e-12
 _NUMBERS_AT_A_TIME = 4_000_000
+_NEURONS_AT_A_TIME = 32
+# Whole numbers up to here are exact in single precision, and so are their sums.
+_EXACT_IN_SINGLE = 2**24
+_LARGEST_BYTE = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +42,8 @@ class TrialAutocorrelation:
     ----------
     curve : array, shape (lag,)
         Mean over neurons at lags of 1, 2, ... bins; NaN at a lag without any valid pair.
+    curves : array, shape (neuron, lag)
+        Of each neuron; NaN at a lag without any valid pair.
     correlation : array, shape (bin, bin)
         Mean over neurons of the correlation between two bins; NaN where no neuron varies in both.
     valid : array of bool, shape (neuron,)
@@ -36,6 +51,7 @@ class TrialAutocorrelation:
     """
 
     curve: Values
+    curves: Values
     correlation: Values
     valid: NDArray[np.bool_]
 
@@ -53,11 +69,68 @@ def _ratio(total: Values, number: Values) -> Values:
     return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
 
 
-def _centred(counts: NDArray[np.number], neuron: int) -> tuple[Values, NDArray[np.bool_]]:
-    """Counts of one neuron, shape (trial, bin), less their mean over trials, and which bins vary."""
-    one = np.asarray(counts[:, :, neuron], dtype=np.float64)
-    varies = np.ptp(one, axis=0) > 0
-    return one - one.mean(axis=0), varies
+def _mean(values: Values) -> Values:
+    """Mean over the first axis of what is there."""
+    known = np.isfinite(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
+def _small(counts: NDArray[np.number]) -> NDArray[np.number]:
+    """The same counts in one byte each if they fit, for the sake of memory bandwidth."""
+    if counts.dtype.kind not in "iu" or counts.dtype == np.uint8:
+        return counts
+    small = np.empty(counts.shape, dtype=np.uint8)
+    for trial, one in enumerate(counts):
+        if one.size and (one.max() > _LARGEST_BYTE or one.min() < 0):
+            return counts
+        small[trial] = one
+    return small
+
+
+def correlation_across_trials(counts: NDArray[np.number]) -> Values:
+    """Pearson correlation across trials between any two bins of each neuron.
+
+    Parameters
+    ----------
+    counts : array, shape (trial, bin, neuron)
+        Spike counts, or any other activity.
+
+    Returns
+    -------
+    numpy.ndarray, shape (neuron, bin, bin)
+        NaN where one of the bins does not vary.
+
+    Examples
+    --------
+    >>> counts = np.array([[[1], [2]], [[2], [4]], [[3], [6]]])
+    >>> correlation_across_trials(counts)[0].round(12)
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    trials, bins, neurons = counts.shape
+    small = _small(counts)
+    correlation = np.empty((neurons, bins, bins))
+
+    def fill(begin: int) -> None:
+        part = small[:, :, begin : begin + _NEURONS_AT_A_TIME]
+        exact = part.dtype == np.uint8 and trials * int(part.max()) ** 2 < _EXACT_IN_SINGLE
+        # With a bin of ones at the end, one product holds the sums of products and the sums.
+        activity = np.ones((part.shape[2], bins + 1, trials), dtype=np.float32 if exact else np.float64)
+        activity[:, :bins] = part.transpose(2, 1, 0)
+        if not exact:
+            activity[:, :bins] -= activity[:, :bins].mean(axis=2, keepdims=True)
+        sums = (activity @ activity.transpose(0, 2, 1)).astype(np.float64)
+        total = sums[:, :bins, bins]
+        covariance = trials * sums[:, :bins, :bins] - total[:, :, None] * total[:, None, :]
+        variance = np.diagonal(covariance, axis1=1, axis2=2)
+        varies = variance > 0 if exact else np.ptp(part, axis=0).T > 0
+        inverse = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance, 1.0)), np.nan)
+        correlation[begin : begin + part.shape[2]] = covariance * inverse[:, :, None] * inverse[:, None, :]
+
+    # NumPy lets other threads run while it copies and multiplies.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(fill, range(0, neurons, _NEURONS_AT_A_TIME)))
+    return correlation
 
 
 def trial_autocorrelation(counts: NDArray[np.number], max_lag: int) -> TrialAutocorrelation:
@@ -82,32 +155,90 @@ def trial_autocorrelation(counts: NDArray[np.number], max_lag: int) -> TrialAuto
     >>> trial_autocorrelation(counts, max_lag=3).curve.round(12)
     array([1., 1., 1.])
     """
-    _, bins, neurons = counts.shape
-    first, second, begins = _pairs(bins, max_lag)
-    correlation_sum, correlation_number = np.zeros((bins, bins)), np.zeros((bins, bins))
-    curve_sum, curve_number = np.zeros(max_lag), np.zeros(max_lag)
-    valid = np.zeros(neurons, dtype=bool)
-    for neuron in range(neurons):
-        centred, varies = _centred(counts, neuron)
-        scale = np.sqrt((centred**2).sum(axis=0))
-        scaled = np.divide(centred, scale, out=np.zeros_like(centred), where=varies)
-        correlation = scaled.T @ scaled
-        both = np.outer(varies, varies).astype(np.float64)
-        pairs = np.add.reduceat(both[first, second], begins)
-        curve = _ratio(np.add.reduceat(correlation[first, second], begins), pairs)
-        valid[neuron] = bool((pairs > 0).any())
-        curve_sum += np.where(pairs > 0, curve, 0.0)
-        curve_number += pairs > 0
-        correlation_sum += correlation
-        correlation_number += both
-    return TrialAutocorrelation(_ratio(curve_sum, curve_number), _ratio(correlation_sum, correlation_number), valid)
+    correlation = correlation_across_trials(counts)
+    first, second, begins = _pairs(counts.shape[1], max_lag)
+    pairs = correlation[:, first, second]
+    known = np.isfinite(pairs)
+    number = np.add.reduceat(known.astype(np.float64), begins, axis=1)
+    curves = _ratio(np.add.reduceat(np.where(known, pairs, 0.0), begins, axis=1), number)
+    valid = np.asarray((number > 0).any(axis=1))
+    return TrialAutocorrelation(_mean(curves), curves, _mean(correlation), valid)
 
 
-def bootstrap_curves(counts: NDArray[np.number], max_lag: int, weights: NDArray[np.number]) -> Values:
-    """Autocorrelation of resampled trials.
+@dataclass(frozen=True, eq=False)
+class ResampledTrials:
+    """Autocorrelation of each neuron for any resample of the trials (a `cortexsnn.timescales.blocks.BlockSums`).
 
     How often a trial was drawn is its weight, so no resampled copy is made: the weighted sums of all replicates
     are one matrix product per neuron. A pair of which a bin does not vary among the trials drawn is left out.
+
+    Parameters
+    ----------
+    counts : array, shape (trial, bin, neuron)
+    max_lag : int
+        Largest lag in bins.
+    """
+
+    counts: NDArray[np.number]
+    max_lag: int
+
+    @property
+    def blocks(self) -> int:
+        """Number of trials."""
+        return int(self.counts.shape[0])
+
+    def curves(self, drawn: Values) -> Values:
+        """Autocorrelations of the resamples, shape (replicate, neuron, lag).
+
+        Parameters
+        ----------
+        drawn : array, shape (replicate, trial)
+            How often each trial was drawn.
+        """
+        share = np.asarray(drawn, dtype=np.float64)
+        share = share / share.sum(axis=1, keepdims=True)
+        neurons = self.counts.shape[2]
+        curves = np.empty((len(share), neurons, self.max_lag))
+        for neuron in range(neurons):
+            curves[:, neuron] = self._of_neuron(share, neuron)
+        return curves
+
+    def _of_neuron(self, share: Values, neuron: int) -> Values:
+        one = np.asarray(self.counts[:, :, neuron], dtype=np.float64)
+        trials, bins = one.shape
+        varies, centred = np.ptp(one, axis=0) > 0, one - one.mean(axis=0)
+        first, second, begins = _pairs(bins, self.max_lag)
+        ends = np.append(begins[1:], first.size)
+        # Whole lags at a time, so that neither the products nor the correlations outgrow memory.
+        most_pairs = max(bins, _NUMBERS_AT_A_TIME // max(trials, len(share)))
+        mean = share @ centred
+        variance = share @ centred**2 - mean**2
+        usable = varies & (variance > _NO_VARIANCE * (centred**2).mean(axis=0))
+        deviation = np.sqrt(np.where(usable, variance, 1.0))
+        shift = np.where(usable, mean / deviation, 0.0)
+        inverse = np.where(usable, 1.0 / deviation, 0.0)
+        curves = np.empty((len(share), self.max_lag))
+        lag = 0
+        while lag < self.max_lag:
+            until = max(lag + 1, int(np.searchsorted(ends, begins[lag] + most_pairs, side="right")))
+            part = slice(int(begins[lag]), int(ends[until - 1]))
+            i, j, starts = first[part], second[part], begins[lag:until] - begins[lag]
+            correlation = share @ (centred[:, i] * centred[:, j])
+            correlation *= inverse[:, i]
+            correlation *= inverse[:, j]
+            correlation -= shift[:, i] * shift[:, j]
+            sums = np.add.reduceat(correlation, starts, axis=1)
+            if usable.all():
+                pairs = np.broadcast_to((ends[lag:until] - begins[lag:until]).astype(np.float64), sums.shape)
+            else:
+                pairs = np.add.reduceat((usable[:, i] & usable[:, j]).astype(np.float64), starts, axis=1)
+            curves[:, lag:until] = _ratio(sums, pairs)
+            lag = until
+        return curves
+
+
+def bootstrap_curves(counts: NDArray[np.number], max_lag: int, weights: NDArray[np.number]) -> Values:
+    """Autocorrelation of resampled trials, the mean over neurons.
 
     Parameters
     ----------
@@ -128,40 +259,8 @@ def bootstrap_curves(counts: NDArray[np.number], max_lag: int, weights: NDArray[
     >>> np.allclose(bootstrap_curves(counts, 4, once_each)[0], trial_autocorrelation(counts, 4).curve)
     True
     """
-    trials, bins, neurons = counts.shape
-    drawn = np.asarray(weights, dtype=np.float64)
-    drawn = drawn / drawn.sum(axis=1, keepdims=True)
-    first, second, begins = _pairs(bins, max_lag)
-    ends = np.append(begins[1:], first.size)
-    # Whole lags at a time, so that neither the products nor the correlations outgrow memory.
-    most_pairs = max(bins, _NUMBERS_AT_A_TIME // max(trials, len(drawn)))
-    total, number = np.zeros((len(drawn), max_lag)), np.zeros((len(drawn), max_lag))
-    for neuron in range(neurons):
-        centred, varies = _centred(counts, neuron)
-        mean = drawn @ centred
-        variance = drawn @ centred**2 - mean**2
-        usable = varies & (variance > _NO_VARIANCE * (centred**2).mean(axis=0))
-        deviation = np.sqrt(np.where(usable, variance, 1.0))
-        shift = np.where(usable, mean / deviation, 0.0)
-        inverse = np.where(usable, 1.0 / deviation, 0.0)
-        lag = 0
-        while lag < max_lag:
-            until = max(lag + 1, int(np.searchsorted(ends, begins[lag] + most_pairs, side="right")))
-            part = slice(int(begins[lag]), int(ends[until - 1]))
-            i, j, starts = first[part], second[part], begins[lag:until] - begins[lag]
-            correlation = drawn @ (centred[:, i] * centred[:, j])
-            correlation *= inverse[:, i]
-            correlation *= inverse[:, j]
-            correlation -= shift[:, i] * shift[:, j]
-            sums = np.add.reduceat(correlation, starts, axis=1)
-            if usable.all():
-                pairs = np.broadcast_to((ends[lag:until] - begins[lag:until]).astype(np.float64), sums.shape)
-            else:
-                pairs = np.add.reduceat((usable[:, i] & usable[:, j]).astype(np.float64), starts, axis=1)
-            total[:, lag:until] += np.divide(sums, pairs, out=np.zeros_like(sums), where=pairs > 0)
-            number[:, lag:until] += pairs > 0
-            lag = until
-    return _ratio(total, number)
+    curves = ResampledTrials(counts, max_lag).curves(np.asarray(weights, dtype=np.float64))
+    return _mean(np.moveaxis(curves, 1, 0))
 
 
 def shuffled_bin_curves(correlation: Values, max_lag: int, shuffles: int, rng: np.random.Generator) -> Values:

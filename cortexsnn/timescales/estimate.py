@@ -1,219 +1,435 @@
-"""The timescale of each layer, with its interval, its protocol, and a reason where there is none."""
+"""The timescale of each layer or neuron, with its interval, its protocol, and a reason where there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
+from cortexsnn.checks import choice, generator
 from cortexsnn.errors import InputError
 from cortexsnn.recording import populations
-from cortexsnn.results import load_dataset, save_dataset
-from cortexsnn.timescales.autocorrelation import bootstrap_curves, shuffled_bin_curves, trial_autocorrelation
-from cortexsnn.timescales.counts import bin_counts
-from cortexsnn.timescales.exponential import MINIMUM_LAGS, ExponentialFit, fit_exponential
+from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
+from cortexsnn.timescales.blocks import draws
+from cortexsnn.timescales.counts import _whole_steps
+from cortexsnn.timescales.estimators import Activity, Estimator, estimator_of
+from cortexsnn.timescales.estimators.contract import Fit, Plan, Source, finite, summed
+from cortexsnn.timescales.recordings import RecordedSpikes, potential_of
+from cortexsnn.timescales.sources import from_counts
 from cortexsnn.timescales.status import Status
+from cortexsnn.timescales.table import layer_table, neuron_table
 
-__all__ = ["estimate", "estimate_counts", "load", "save"]
+__all__ = ["estimate", "estimate_counts"]
 
-SCHEMA = "cortexsnn-timescales-1"
-# Re-analyses of cortex ask for more than 10 trials (Kim & Sejnowski 2021, https://doi.org/10.1038/s41593-020-00753-w).
-MINIMUM_TRIALS = 11
-# With 5 bins there are too few orders of the bins for any decay to stand out from them at the level below.
-MINIMUM_BINS = 6
+Values = NDArray[np.float64]
+
 NOISE_LEVEL = 0.01
-_SHUFFLES = 999
 # What a recording may say about its trials.
 _KEPT_IF_THERE = ("input", "burn_in_ms")
-
-_VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "autocorrelation": (("layer", "lag"), "mean correlation across trials of counts so far apart", "1"),
-    "fitted": (("layer", "lag"), "A * (exp(-lag/tau) + B) at the fitted lags", "1"),
-    "tau_ms": (("layer",), "timescale; NaN unless the status is ok or too_short", "ms"),
-    "tau_low_ms": (("layer",), "lower end of the interval of tau; 0 if there is no lower bound", "ms"),
-    "tau_high_ms": (("layer",), "upper end of the interval of tau; infinite if there is no upper bound", "ms"),
-    "replicates_fitted": (
-        ("layer",),
-        "bootstrap replicates that fall at all; in the interval the others count as 0 below and as infinity above",
-        "1",
-    ),
-    "amplitude": (("layer",), "A of the fit", "1"),
-    "offset": (("layer",), "B of the fit", "1"),
-    "noise_p_value": (("layer",), "share of random orders of the bins with at least this much decay", "1"),
-    "status": (("layer",), "what came of the estimate", ""),
-    "reason": (("layer",), "the status in words", ""),
-    "neurons_used": (("layer",), "neurons in the mean", "1"),
-    "neurons_excluded": (("layer",), "neurons that fire too little or do not vary across trials", "1"),
-    "rate_hz": (("layer",), "mean rate of all neurons within the window", "Hz"),
-    "first_fitted_lag_ms": (("layer",), "first fitted lag", "ms"),
-}
-
-
-def _number(field: str, value: Any, expected: str, accepts: Callable[[float], bool]) -> float:
-    """Return `value` as a float if it is a finite number that is accepted."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InputError(field, value, expected)
-    if not np.isfinite(value) or not accepts(float(value)):
-        raise InputError(field, value, expected)
-    return float(value)
 
 
 @dataclass(frozen=True)
 class _Protocol:
-    """How a timescale is to be measured, checked."""
+    """How a timescale is to be judged, checked."""
 
-    bin_ms: float
+    estimator: Estimator
     start_ms: float
-    max_lag_ms: float | None
     bootstrap: int
     confidence: float
     minimum_rate_hz: float
 
     def __post_init__(self) -> None:
-        _number("bin_ms", self.bin_ms, "a positive number of milliseconds", lambda v: v > 0)
-        _number("start_ms", self.start_ms, "milliseconds, at least 0", lambda v: v >= 0)
-        _number(
-            "bootstrap", self.bootstrap, "a whole number of replicates, at least 0", lambda v: v >= 0 and v % 1 == 0
-        )
-        _number("confidence", self.confidence, "a number between 0 and 1, such as 0.95", lambda v: 0 < v < 1)
-        _number("minimum_rate_hz", self.minimum_rate_hz, "a rate in Hz, at least 0", lambda v: v >= 0)
-        if self.max_lag_ms is not None:
-            _number("max_lag_ms", self.max_lag_ms, "a positive number of milliseconds", lambda v: v > 0)
+        finite("start_ms", self.start_ms, "milliseconds, at least 0", lambda v: v >= 0)
+        finite("bootstrap", self.bootstrap, "a whole number of replicates, at least 0", lambda v: v >= 0 and v % 1 == 0)
+        finite("confidence", self.confidence, "a number between 0 and 1, such as 0.95", lambda v: 0 < v < 1)
+        finite("minimum_rate_hz", self.minimum_rate_hz, "a rate in Hz, at least 0", lambda v: v >= 0)
 
-    def lags(self, bins: int) -> int:
-        """Number of lags to use of a trial of so many bins."""
-        if bins < MINIMUM_BINS:
-            raise InputError("number of bins in a trial", bins, f"at least {MINIMUM_BINS}",
-                             "use a smaller bin_ms or longer trials")  # fmt: skip
-        if self.max_lag_ms is None:
-            return bins - 1
-        lags = int(np.floor(self.max_lag_ms / self.bin_ms * (1 + 1e-9)))
-        if lags < MINIMUM_LAGS:
-            raise InputError("max_lag_ms", self.max_lag_ms, f"at least {MINIMUM_LAGS * self.bin_ms:g} "
-                             f"({MINIMUM_LAGS} bins)")  # fmt: skip
-        return min(lags, bins - 1)
-
-    def attributes(self, trials: int, bins: int, source: str) -> dict[str, Any]:
+    def attributes(self, trials: int, plan: Plan) -> dict[str, Any]:
+        settings = {
+            field.name: getattr(self.estimator, field.name)
+            for field in dataclasses.fields(self.estimator)  # type: ignore[arg-type]
+        }
+        kept = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in settings.items()
+            if value is not None
+        }
+        if self.estimator.axis_name == "lag":
+            kept["max_lag_ms"] = float(plan.axis[-1])
         return {
-            "schema": SCHEMA,
-            "estimator": "pearson_trials",
-            "doi": "10.1038/nn.3862",
-            "bin_ms": float(self.bin_ms),
+            "estimator": self.estimator.name,
+            "doi": self.estimator.doi,
+            **kept,
             "start_ms": float(self.start_ms),
-            "window_ms": bins * float(self.bin_ms),
-            "max_lag_ms": self.lags(bins) * float(self.bin_ms),
+            "window_ms": float(plan.window_ms),
             "trials": trials,
             "minimum_rate_hz": float(self.minimum_rate_hz),
-            "weights": "N - k bin pairs at lag k",
-            "start_rule": f"the lag before the largest drop that leaves {MINIMUM_LAGS} lags",
             "bootstrap": int(self.bootstrap),
             "confidence": float(self.confidence),
-            "resampled": "trials",
-            "noise_test": f"{_SHUFFLES} random orders of the bins, level {NOISE_LEVEL}",
-            "source": source,
+            "resampled": self.estimator.resampled,
+            "noise_test": f"{self.estimator.noise_test}, level {NOISE_LEVEL}",
         }
 
 
-def _noise_p_value(fits: ExponentialFit) -> float:
-    """How often a random order of the bins decays at least as much as the real one, which comes first."""
-    return float((fits.explained >= fits.explained[0] * (1 - 1e-9)).mean())
+def _labels(source: Source) -> NDArray[Any]:
+    if isinstance(source, BinnedSpikes):
+        return np.arange(source.neurons) if source.labels is None else source.labels
+    return source.neurons
 
 
-def _interval(replicates: ExponentialFit, confidence: float) -> tuple[float, float]:
-    """Ends of the central interval of tau, each a replicate; 0 and infinity where there is no bound."""
-    status, tau_ms = replicates.status, replicates.tau_ms
-    if tau_ms.size == 0:
-        return np.nan, np.nan
-    anything, at_bound = (status == found.value for found in (Status.NO_DECAY, Status.AT_BOUND))
-    # Only the lower bound of the search is shorter than a bin.
-    short = tau_ms < replicates.bin_ms
+def _intervals(replicates: Fit, shape: tuple[int, int], confidence: float, shortest_ms: float) -> tuple[Values, Values]:
+    """Ends of the central interval of tau of each unit, each a replicate; 0 and infinity where there is no bound."""
+    status, tau_ms = replicates.status.reshape(shape), replicates.tau_ms.reshape(shape)
+    if shape[0] == 0:
+        return np.full(shape[1], np.nan), np.full(shape[1], np.nan)
+    at_bound = status == Status.AT_BOUND.value
+    anything = ~np.isfinite(tau_ms) & ~at_bound
+    # Only the lower bound of the search is shorter than this.
+    short = tau_ms < shortest_ms
     low = np.where(anything | (at_bound & short), 0.0, tau_ms)
     high = np.where(anything | (at_bound & ~short), np.inf, tau_ms)
-    outside = int((1 - confidence) / 2 * (tau_ms.size - 1))
-    return float(np.sort(low)[outside]), float(np.sort(high)[-1 - outside])
+    outside = int((1 - confidence) / 2 * (shape[0] - 1))
+    return np.sort(low, axis=0)[outside], np.sort(high, axis=0)[-1 - outside]
 
 
-def _empty(lags: int) -> dict[str, Any]:
-    """A row of the result without an estimate."""
-    row: dict[str, Any] = {
-        name: np.full(lags, np.nan) if "lag" in dims else np.nan for name, (dims, _, _) in _VARIABLES.items()
+def _judged(
+    curves: Values, parts: Callable[[], Iterator[Activity]], plan: Plan, protocol: _Protocol,
+    rng: np.random.Generator, *, layer: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Fit, test and bound the curves of some units, shape (1 + replicate, unit, lag), the estimate first."""
+    estimator, (replicates, units, lags) = protocol.estimator, (curves.shape[0] - 1, *curves.shape[1:])
+    fit = estimator.fit(curves[0], plan, layer=layer)
+    status = fit.status.astype(object)
+    status[~np.isfinite(curves[0]).any(axis=1)] = Status.NO_VARIANCE.value
+    found = np.isin(status, [Status.OK.value, Status.TOO_SHORT.value, Status.AT_BOUND.value])
+    noise = np.full(units, np.nan)
+    if found.any():
+        noise = np.where(found, estimator.noise_p_values(parts, plan, fit, rng, layer=layer), np.nan)
+    status[found & (noise > NOISE_LEVEL)] = Status.NOT_BETTER_THAN_NOISE.value
+    again = estimator.fit(curves[1:].reshape(replicates * units, lags), plan, layer=layer)
+    shortest_ms = float(getattr(estimator, "bin_ms", 0.0))
+    low, high = _intervals(again, (replicates, units), protocol.confidence, shortest_ms)
+    usable = np.array([Status(str(one)).usable for one in status])
+    shown = usable | (status == Status.AT_BOUND.value)
+    fitted = (again.status != Status.NO_DECAY.value).reshape(replicates, units).sum(axis=0)
+    return {
+        "tau_ms": np.where(usable, fit.tau_ms, np.nan),
+        "tau_low_ms": np.where(usable, low, np.nan),
+        "tau_high_ms": np.where(usable, high, np.nan),
+        "replicates_fitted": np.where(usable, fitted, 0),
+        "noise_p_value": noise,
+        "status": status.astype(str),
+        "curve": curves[0],
+        "fitted": np.where(shown[:, None], fit.fitted, np.nan),
+        **{name: _blank_unless(shown, values) for name, values in fit.parameters.items()},
     }
-    return row | {"replicates_fitted": 0, "neurons_used": 0}
 
 
-def _row(
-    counts: NDArray[Any], drawn: NDArray[np.int64], protocol: _Protocol, rng: np.random.Generator
+def _blank_unless(shown: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
+    return np.where(shown, values, "" if values.dtype.kind in "US" else np.nan)
+
+
+def _nothing(status: NDArray[np.str_], plan: Plan, estimator: Estimator) -> dict[str, Any]:
+    """Rows of units without an estimate."""
+    units, lags = status.size, plan.axis.size
+    blank = np.full(units, np.nan)
+    words = {name: np.full(units, "") for name, one in estimator.parameters.items() if not one.units}
+    return {
+        **dict.fromkeys(("tau_ms", "tau_low_ms", "tau_high_ms", "noise_p_value", *estimator.parameters), blank),
+        **words,
+        "replicates_fitted": np.zeros(units, dtype=np.int64),
+        "status": status,
+        "curve": np.full((units, lags), np.nan),
+        "fitted": np.full((units, lags), np.nan),
+    }
+
+
+class _Draws:
+    """Resamples of the blocks; the same for all layers that have as many blocks, since they were recorded together."""
+
+    def __init__(self, replicates: int, rng: np.random.Generator) -> None:
+        self._replicates, self._rng, self._made = replicates, rng, dict[int, Values]()
+
+    def of(self, blocks: int) -> Values:
+        """All blocks once, then the replicates, shape (1 + replicate, block)."""
+        if blocks not in self._made:
+            drawn = draws(blocks, self._replicates, self._rng)
+            self._made[blocks] = np.concatenate([np.ones((1, blocks)), drawn])
+        return self._made[blocks]
+
+
+def _exclusion(source: Source, plan: Plan, protocol: _Protocol) -> NDArray[np.str_]:
+    """Why each neuron is left out; empty if it is not."""
+    why = np.full(_labels(source).size, "", dtype=f"<U{max(map(len, Status))}")
+    if not isinstance(source, Signals):
+        why[source.rates_hz < protocol.minimum_rate_hz] = Status.TOO_FEW_SPIKES.value
+        why[source.rates_hz == 0] = Status.TOO_FEW_SPIKES.value
+    if plan.refusal is not None:
+        why[why == ""] = plan.refusal.value
+    return why
+
+
+def _parts(source: Source, used: NDArray[np.bool_], at_a_time: int) -> Iterator[Activity]:
+    """The neurons that are used, group by group, in memory."""
+    for begin in range(0, used.size, at_a_time):
+        chosen = used[begin : begin + at_a_time]
+        if chosen.any():
+            yield source.part(begin, begin + chosen.size).of(chosen)
+
+
+def _one_layer(
+    source: Source, why: NDArray[np.str_], plan: Plan, protocol: _Protocol, drawn: Values, rng: np.random.Generator
+) -> tuple[dict[str, Any], NDArray[np.str_]]:
+    """Estimate the mean curve of a layer; neurons without a curve are excluded too."""
+    used = why == ""
+    if not used.any():
+        return _nothing(_commonest(why), plan, protocol.estimator), why
+    total, number, valid = np.zeros(()), np.zeros(()), []
+
+    def neurons() -> Iterator[Activity]:
+        return _parts(source, used, plan.neurons_at_a_time)
+
+    parts = neurons
+    if protocol.estimator.pools:
+        whole = summed(neurons(), protocol.estimator.bin_ms)
+
+        def parts() -> Iterator[Activity]:
+            return iter([whole])
+
+    for part in parts():
+        curves = protocol.estimator.observe(part, plan).curves(drawn)
+        known = np.isfinite(curves)
+        valid.append(known[0].any(axis=1))
+        total = total + np.where(known, curves, 0.0).sum(axis=1)
+        number = number + known.sum(axis=1)
+    if not protocol.estimator.pools:
+        why = why.copy()
+        why[np.flatnonzero(used)[~np.concatenate(valid)]] = Status.NO_VARIANCE.value
+    if not number[0].any():
+        return _nothing(_commonest(why), plan, protocol.estimator), why
+    mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+    return _judged(mean[:, None], parts, plan, protocol, rng, layer=True), why
+
+
+def _commonest(why: NDArray[np.str_]) -> NDArray[np.str_]:
+    words, number = np.unique(why, return_counts=True)
+    return words[[np.argmax(number)]]
+
+
+def _each_neuron(
+    source: Source, why: NDArray[np.str_], plan: Plan, protocol: _Protocol, drawn: Values, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Estimate one layer: the values of all variables."""
-    trials, bins, neurons = counts.shape
-    lags = protocol.lags(bins)
-    rates = counts.sum(axis=(0, 1)) / (trials * bins * protocol.bin_ms / 1000.0)
-    row = _empty(lags) | {"rate_hz": float(rates.mean()), "neurons_excluded": neurons}
-
-    def finish(status: Status, **values: Any) -> dict[str, Any]:
-        return row | values | {"status": status.value, "reason": status.reason}
-
-    if trials < MINIMUM_TRIALS:
-        return finish(Status.TOO_FEW_TRIALS)
-    active = counts[:, :, rates >= protocol.minimum_rate_hz]
-    measured = trial_autocorrelation(active, lags)
-    used = int(measured.valid.sum())
-    row |= {"neurons_used": used, "neurons_excluded": neurons - used, "autocorrelation": measured.curve}
-    if used == 0:
-        return finish(Status.TOO_FEW_SPIKES)
-    fit_curves = partial(fit_exponential, bin_ms=protocol.bin_ms, bins=bins)
-    fit = fit_curves(measured.curve[None])
-    status = Status(str(fit.status[0]))
-    if status is Status.NO_DECAY:
-        return finish(status)
-    p_value = _noise_p_value(fit_curves(shuffled_bin_curves(measured.correlation, lags, _SHUFFLES, rng)))
-    row["noise_p_value"] = p_value
-    if p_value > NOISE_LEVEL:
-        return finish(Status.NOT_BETTER_THAN_NOISE)
-    row |= {
-        "fitted": fit.curve(lags)[0],
-        "amplitude": fit.amplitude[0],
-        "offset": fit.offset[0],
-        "first_fitted_lag_ms": fit.first_lag[0] * protocol.bin_ms,
-    }
-    if not status.usable:
-        return finish(status)
-    replicates = fit_curves(bootstrap_curves(active[:, :, measured.valid], lags, drawn))
-    low, high = _interval(replicates, protocol.confidence)
-    return finish(
-        status,
-        tau_ms=fit.tau_ms[0],
-        tau_low_ms=low,
-        tau_high_ms=high,
-        replicates_fitted=int((replicates.status != Status.NO_DECAY.value).sum()),
-    )
+    """Estimate every neuron by itself; the status of those left out is the reason."""
+    rows = _nothing(why.copy(), plan, protocol.estimator)
+    place, begin = np.flatnonzero(why == ""), 0
+    rows = {name: np.array(values) for name, values in rows.items()}
+    for part in _parts(source, why == "", plan.neurons_at_a_time):
+        curves = protocol.estimator.observe(part, plan).curves(drawn)
+        found = _judged(curves, lambda part=part: iter([part]), plan, protocol, rng, layer=False)  # type: ignore[misc]
+        here = place[begin : begin + curves.shape[1]]
+        begin += curves.shape[1]
+        for name, values in found.items():
+            if values.dtype.kind == "U" and values.dtype.itemsize > rows[name].dtype.itemsize:
+                rows[name] = rows[name].astype(values.dtype)
+            rows[name][here] = values
+    return rows
 
 
-def _resampled(trials: int, protocol: _Protocol, rng: np.random.Generator) -> NDArray[np.int64]:
-    """How often each trial is drawn in each replicate, shape (replicate, trial)."""
-    return rng.multinomial(trials, np.full(trials, 1.0 / trials), size=int(protocol.bootstrap))
+def _sources(data: Any, of: str, start_ms: float, stop_ms: float | None) -> list[Source]:
+    """The groups of neurons that are to be measured, with what lies outside of the window left out."""
+    if isinstance(data, xr.DataTree):
+        names = populations(data, "lif")
+        if not names:
+            raise InputError("populations of the recording", populations(data), "at least one of kind lif")
+        if of == "spikes":
+            return [RecordedSpikes.of(data, name, start_ms=start_ms, stop_ms=stop_ms) for name in names]
+        return [potential_of(data, name, start_ms=start_ms, stop_ms=stop_ms) for name in names]
+    if isinstance(data, Mapping):
+        given = [dataclasses.replace(one, name=str(name)) for name, one in data.items()]
+    else:
+        given = [data]
+    for one in given:
+        if not isinstance(one, SpikeTrains | BinnedSpikes | Signals | RecordedSpikes):
+            raise InputError("data", type(one).__name__, "a recording, SpikeTrains, BinnedSpikes or Signals, or a "
+                             "mapping from the name of a layer to one of them", "see timescales.from_counts, "
+                             "SpikeTrains.from_times, from_neo, from_pynapple and from_nwb")  # fmt: skip
+    if not given:
+        raise InputError("data", {}, "at least one layer")
+    if start_ms == 0 and stop_ms is None:
+        return given
+    if not all(isinstance(one, SpikeTrains) for one in given):
+        raise InputError("start_ms and stop_ms", (start_ms, stop_ms), "0 and None for binned activity and signals",
+                         "cut the array before")  # fmt: skip
+    stop_s = None if stop_ms is None else stop_ms / 1000.0
+    return [one.between(start_ms / 1000.0, stop_s) for one in given if isinstance(one, SpikeTrains)]
 
 
-def _dataset(rows: dict[str, dict[str, Any]], lags: int, bin_ms: float, attributes: dict[str, Any]) -> xr.Dataset:
-    variables = {}
-    for name, (dims, long_name, units) in _VARIABLES.items():
-        values = np.array([row[name] for row in rows.values()])
-        variables[name] = (dims, values, {"long_name": long_name} | ({"units": units} if units else {}))
-    lag = np.arange(1, lags + 1)
-    coordinates = {
-        "layer": list(rows),
-        "depth": ("layer", np.arange(1, len(rows) + 1), {"long_name": "position from the input, 1 is the first"}),
-        "lag": ("lag", lag, {"long_name": "lag in bins"}),
-        "lag_ms": ("lag", lag * bin_ms, {"long_name": "lag", "units": "ms"}),
-    }
-    return xr.Dataset(variables, coordinates, attributes)
+def _rows_of_layers(
+    sources: list[Source], plans: list[Plan], protocol: _Protocol, drawn: _Draws, rng: np.random.Generator, show: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    neurons: dict[str, list[Any]] = {"layer": [], "neuron": [], "exclusion": []}
+    together = list(zip(sources, plans, strict=True))
+    for source, plan in tqdm(together, desc="timescales", unit="layer", delay=5, disable=not show):
+        why = _exclusion(source, plan, protocol)
+        row, why = _one_layer(source, why, plan, protocol, drawn.of(plan.blocks), rng)
+        used = int((why == "").sum())
+        rate = np.nan if isinstance(source, Signals) else source.rates_hz.mean()
+        row |= {"rate_hz": [rate], "neurons_used": [used], "neurons_excluded": [why.size - used]}
+        rows.append(row)
+        neurons["layer"].extend([source.name] * why.size)
+        neurons["neuron"].extend(_labels(source))
+        neurons["exclusion"].extend(why)
+    return _joined(rows), {name: np.asarray(values) for name, values in neurons.items()}
+
+
+def _rows_of_neurons(
+    sources: list[Source], plans: list[Plan], protocol: _Protocol, drawn: _Draws, rng: np.random.Generator, show: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    neurons: dict[str, list[Any]] = {"layer": [], "neuron": []}
+    together = list(zip(sources, plans, strict=True))
+    for source, plan in tqdm(together, desc="timescales", unit="layer", delay=5, disable=not show):
+        why, labels = _exclusion(source, plan, protocol), _labels(source)
+        row = _each_neuron(source, why, plan, protocol, drawn.of(plan.blocks), rng)
+        rows.append(row | {"rate_hz": np.full(why.size, np.nan) if isinstance(source, Signals) else source.rates_hz})
+        neurons["layer"].extend([source.name] * why.size)
+        neurons["neuron"].extend(labels)
+    return _joined(rows), {name: np.asarray(values) for name, values in neurons.items()}
+
+
+def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    joined = {name: np.concatenate([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+    return joined | {"reason": [Status(str(one)).reason for one in joined["status"]]}
+
+
+def estimate(
+    data: Any,
+    estimator: str | Estimator = "pearson_trials",
+    *,
+    per: Literal["layer", "neuron"] = "layer",
+    of: Literal["spikes", "potential"] = "spikes",
+    start_ms: float = 0.0,
+    stop_ms: float | None = None,
+    bootstrap: int = 200,
+    confidence: float = 0.95,
+    minimum_rate_hz: float = 1.0,
+    rng: np.random.Generator,
+    progress: bool = True,
+    **settings: Any,
+) -> xr.Dataset:
+    """Timescale of every layer or neuron, of a model or of the brain, by any of the estimators.
+
+    A layer or neuron whose decay is no larger than noise would give (level 0.01; each estimator says how that is
+    tested) has no timescale. That test takes the activity for stationary within the window: leave onsets out by
+    `start_ms`.
+
+    The interval says how far tau would move with other observations of the same neurons: all neurons of a model's
+    layer are observed, so only the trials, or pieces of time, are a sample. Each replicate draws them with
+    replacement, the same for every layer and neuron, and is fitted anew; the interval holds the central percentiles,
+    each end one of the replicates. A replicate that does not decay could have any tau: it counts as 0 for the lower
+    end and as infinite for the upper end. One that runs to the lower or upper bound of the search counts as 0 or
+    infinite for the end on that side. So an end of 0 or infinity means that the data set no bound there.
+
+    For `pearson_trials`, nominal intervals of 95 % held the truth in 94 to 97 % of simulated recordings (tau of 50,
+    100 and 200 ms with 40 neurons, 100 ms with 10; 150 recordings each of 200 trials of 1 s). With 5 neurons and 50
+    trials, 76 of 100 recordings had a timescale, and 92 % of these intervals held the truth, most of them open at an
+    end.
+
+    Parameters
+    ----------
+    data : xarray.DataTree, SpikeTrains, BinnedSpikes, Signals, RecordedSpikes, or mapping from name to one of these
+        A recording (see `cortexsnn.recording`), of which every spiking population is a layer, or groups of neurons of
+        your own (see `SpikeTrains.from_times`, `from_counts`, `from_neo`, `from_pynapple`, `from_nwb`).
+    estimator : str or Estimator
+        A name of `ESTIMATORS`, or one of its classes with settings.
+    per : {"layer", "neuron"}
+        One timescale for each layer, or for each neuron.
+    of : {"spikes", "potential"}
+        What of a recording.
+    start_ms, stop_ms : float
+        Part of each trial that is used, in ms from its start; what lies before is burn-in.
+    bootstrap : int
+        Number of replicates; 0 for no interval.
+    confidence : float
+        Of the interval.
+    minimum_rate_hz : float
+        Neurons that fire less are left out.
+    rng : numpy.random.Generator
+        For the noise test and the bootstrap.
+    progress : bool
+        Show a progress bar if it takes longer than 5 s.
+    **settings
+        Of the estimator, if it is given by name, such as ``bin_ms`` and ``max_lag_ms``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Per layer: on ``layer`` (with ``depth``) and ``lag`` (with ``lag_ms``), and on ``unit`` why neurons were
+        excluded. Per neuron: on ``unit`` (with ``layer`` and ``neuron``) and ``lag``. tau_ms, tau_low_ms,
+        tau_high_ms, status, reason, noise_p_value, autocorrelation, fitted, and what the estimator adds. The
+        coordinate ``estimator`` and the attributes hold the protocol; for a recording also its source, its network
+        (fingerprint), and its input and burn_in_ms if it says them.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure, trials are too short for the bins and lags, a number is out of its range, or
+        `bin_ms` or `start_ms` is no whole number of time steps of a recording: the hint names the nearest ones.
+
+    Examples
+    --------
+    >>> from cortexsnn.timescales import ou_poisson_trains
+    >>> rng = np.random.default_rng(1)
+    >>> trains = ou_poisson_trains(tau_ms=100.0, rate_hz=20.0, trials=100, duration_s=1.0, neurons=10, rng=rng)
+    >>> result = estimate({"V4": trains}, "pearson_trials", bin_ms=50.0, bootstrap=20, rng=rng)
+    >>> result["status"].sel(layer="V4").item()
+    'ok'
+    """
+    choice("per", per, ("layer", "neuron"))
+    choice("of", of, ("spikes", "potential"))
+    made = estimator_of(estimator, settings)
+    protocol = _Protocol(made, start_ms, bootstrap, confidence, minimum_rate_hz)
+    generator(rng)
+    sources = _sources(data, of, start_ms, stop_ms)
+    if isinstance(data, xr.DataTree):
+        _whole_steps("bin_ms", made.bin_ms, 1000.0 * float(data.attrs["dt_s"]), fewest=1)
+    about: dict[str, Any] = {"source": ""}
+    if isinstance(data, xr.DataTree):
+        about = {"source": str(data.attrs.get("source", "")), "network": str(data.attrs.get("network", ""))}
+        about |= {key: data.attrs[key] for key in _KEPT_IF_THERE if key in data.attrs}
+    return _measured(sources, protocol, per, rng, progress, about)
+
+
+def _measured(
+    sources: list[Source],
+    protocol: _Protocol,
+    per: str,
+    rng: np.random.Generator,
+    progress: bool,
+    about: dict[str, Any],
+) -> xr.Dataset:
+    for source in sources:
+        if not _labels(source).size:
+            raise InputError(f"number of neurons of '{source.name}'", 0, "at least 1")
+    plans = [protocol.estimator.plan(source, int(protocol.bootstrap)) for source in sources]
+    if len({plan.axis.size for plan in plans}) > 1:
+        raise InputError("lags of the layers", [plan.axis.size for plan in plans], "the same for all",
+                         "set max_lag_ms to what the shortest trials hold")  # fmt: skip
+    drawn = _Draws(int(protocol.bootstrap), rng)
+    trials = plans[0].trials
+    attributes = protocol.attributes(trials, plans[0]) | about
+    measure = _rows_of_layers if per == "layer" else _rows_of_neurons
+    rows, neurons = measure(sources, plans, protocol, drawn, rng, progress)
+    if per == "layer":
+        return layer_table(rows, [one.name for one in sources], neurons, protocol.estimator, plans[0], attributes)
+    return neuron_table(rows, neurons, protocol.estimator, plans[0], attributes)
 
 
 def estimate_counts(
@@ -229,12 +445,12 @@ def estimate_counts(
     minimum_rate_hz: float = 1.0,
     source: str = "",
 ) -> xr.Dataset:
-    """Timescale of one group of neurons, yours or the brain's, from binned spike counts.
+    """Timescale of one group of neurons from binned spike counts, by correlation across trials.
 
     Parameters
     ----------
     counts : array, shape (trial, bin, neuron)
-        Spike counts, at least 0.
+        Spike counts, whole numbers of at least 0.
     bin_ms : float
         Width of a bin.
     rng : numpy.random.Generator
@@ -254,8 +470,8 @@ def estimate_counts(
     Raises
     ------
     InputError
-        If the counts are not finite numbers of at least 0 in three dimensions with at least 6 bins, or a number
-        is out of its range.
+        If the counts are not whole numbers of at least 0 in three dimensions with at least 6 bins, or a number is
+        out of its range.
 
     Examples
     --------
@@ -266,152 +482,7 @@ def estimate_counts(
     >>> measured["status"].item(), bool(70 < measured["tau_ms"].item() < 130)
     ('ok', True)
     """
-    protocol = _Protocol(bin_ms, start_ms, max_lag_ms, bootstrap, confidence, minimum_rate_hz)
-    values = np.asarray(counts)
-    if values.ndim != 3 or 0 in values.shape:
-        raise InputError("shape of counts", values.shape, "(trial, bin, neuron), none of them 0")
-    if values.dtype.kind not in "iuf":
-        raise InputError("type of counts", str(values.dtype), "whole or floating point numbers")
-    if not np.all(np.isfinite(values)) or values.min() < 0:
-        raise InputError("counts", float(values.min()), "finite numbers, at least 0")
-    trials, bins, _ = values.shape
-    lags = protocol.lags(bins)
-    row = _row(values, _resampled(trials, protocol, rng), protocol, rng)
-    return _dataset({name: row}, lags, float(bin_ms), protocol.attributes(trials, bins, source))
-
-
-def estimate(
-    recording: xr.DataTree,
-    *,
-    bin_ms: float = 50.0,
-    start_ms: float = 0.0,
-    max_lag_ms: float | None = None,
-    bootstrap: int = 200,
-    confidence: float = 0.95,
-    minimum_rate_hz: float = 1.0,
-    rng: np.random.Generator,
-    progress: bool = True,
-) -> xr.Dataset:
-    """Timescale of every spiking layer of a recording.
-
-    The autocorrelation across trials is fitted with an exponential decay; see `autocorrelation` and `exponential`
-    for the rules. A layer whose decay is no larger than with its bins in random order (999 orders, level 0.01)
-    has no timescale. That test takes the layer for stationary within the window: leave onsets out by `start_ms`.
-
-    The interval says how far tau would move with other trials of the same neurons: all neurons of a model's layer
-    are observed, so only the trials are a sample. Each replicate draws trials with replacement, the same for every
-    layer and neuron, and chooses its first fitted lag anew; the interval holds the central percentiles, each end one
-    of the replicates. A replicate that does not decay could have any tau: it counts as 0 for the lower end and as
-    infinite for the upper end. One that runs to the lower or upper bound of the search counts as 0 or infinite for
-    the end on that side. So an end of 0 or infinity means that the trials set no bound there.
-
-    Drawing a trial twice does not inflate a correlation across trials, since bins are paired only within a trial: the
-    bias of a replicate is of order 1/trials. But a replicate carries the noise of its draw on top of the data's own,
-    so its largest drop may fall on a later lag, and intervals of weak autocorrelations are wide rather than narrow.
-    Nominal intervals of 95 % held the truth in 94 to 97 % of simulated recordings (tau of 50, 100 and 200 ms with 40
-    neurons, 100 ms with 10; 150 recordings each of 200 trials of 1 s). With 5 neurons and 50 trials, 76 of 100
-    recordings had a timescale, and 92 % of these intervals held the truth, most of them open at an end.
-
-    Parameters
-    ----------
-    recording : xarray.DataTree
-        See `cortexsnn.recording`.
-    bin_ms : float
-        Width of the bins.
-    start_ms : float
-        What lies before, from the start of the trial, is burn-in and left out.
-    max_lag_ms : float, optional
-        Largest lag; by default all of them.
-    bootstrap : int
-        Number of replicates; 0 for no interval.
-    confidence : float
-        Of the interval.
-    minimum_rate_hz : float
-        Neurons that fire less are left out.
-    rng : numpy.random.Generator
-        For the noise test and the bootstrap.
-    progress : bool
-        Show a progress bar if it takes longer than 5 s.
-
-    Returns
-    -------
-    xarray.Dataset
-        On ``layer`` (with ``depth``) and ``lag`` (with ``lag_ms``): autocorrelation, fitted, tau_ms, tau_low_ms,
-        tau_high_ms, amplitude, offset, status, reason and more. The attributes hold the protocol, the source and the
-        network (fingerprint) of the recording, and its input and burn_in_ms if it says them.
-
-    Raises
-    ------
-    InputError
-        If the recording has no spiking layer or is empty, fewer than 6 bins fit a trial, a number is out of its
-        range, or `bin_ms` or `start_ms` is no whole number of time steps: the hint names the nearest ones that are.
-
-    Examples
-    --------
-    >>> from cortexsnn.recording import RecordedPopulation, make_recording
-    >>> from cortexsnn.timescales import ou_poisson_counts
-    >>> rng = np.random.default_rng(1)
-    >>> spikes = ou_poisson_counts(tau_ms=100.0, trials=100, bins=1000, neurons=10, bin_ms=1.0, rng=rng)
-    >>> layer = RecordedPopulation.from_counts("hidden1", "lif", spikes)
-    >>> recording = make_recording([layer], dt_s=0.001, trials=100, steps=1000, source="example")
-    >>> result = estimate(recording, bootstrap=20, rng=rng)
-    >>> result["status"].sel(layer="hidden1").item()
-    'ok'
-    """
-    protocol = _Protocol(bin_ms, start_ms, max_lag_ms, bootstrap, confidence, minimum_rate_hz)
-    names = populations(recording, "lif")
-    if not names:
-        raise InputError("populations of the recording", populations(recording), "at least one of kind lif")
-    drawn: NDArray[np.int64] | None = None
-    rows: dict[str, dict[str, Any]] = {}
-    trials = bins = 0
-    for name in tqdm(names, desc="timescales", unit="layer", delay=5, disable=not progress):
-        counts = bin_counts(recording, name, bin_ms, start_ms)
-        trials, bins, neurons = counts.shape
-        if neurons == 0:
-            raise InputError(f"number of neurons of population '{name}'", 0, "at least 1")
-        protocol.lags(bins)
-        if drawn is None:
-            drawn = _resampled(trials, protocol, rng)
-        rows[name] = _row(counts, drawn, protocol, rng)
-    attributes = protocol.attributes(trials, bins, str(recording.attrs.get("source", "")))
-    attributes["network"] = str(recording.attrs.get("network", ""))
-    attributes |= {key: recording.attrs[key] for key in _KEPT_IF_THERE if key in recording.attrs}
-    return _dataset(rows, protocol.lags(bins), float(bin_ms), attributes)
-
-
-def save(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write the result of `estimate` to netCDF, all of it or nothing.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-    path : path-like
-    """
-    save_dataset(dataset, path)
-
-
-def load(path: str | Path) -> xr.Dataset:
-    """Read a result of `estimate` and check it.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    xarray.Dataset
-
-    Raises
-    ------
-    InputError
-        If the file is missing, truncated, or not such a result.
-    """
-    required = {name: dims for name, (dims, _, _) in _VARIABLES.items()}
-    dataset = load_dataset(
-        path, what="timescales file", schema=SCHEMA, required=required | {"depth": ("layer",), "lag_ms": ("lag",)}
-    )
-    unknown = sorted(set(dataset["status"].to_numpy().tolist()) - {status.value for status in Status})
-    if unknown:
-        raise InputError(f"status in timescales file {path}", unknown[0], f"one of {', '.join(Status)}")
-    return dataset
+    made = estimator_of("pearson_trials", {"bin_ms": bin_ms, "max_lag_ms": max_lag_ms})
+    protocol = _Protocol(made, start_ms, bootstrap, confidence, minimum_rate_hz)
+    binned = dataclasses.replace(from_counts(counts, bin_ms), name=name)
+    return _measured([binned], protocol, "layer", generator(rng), False, {"source": source})

@@ -1,7 +1,6 @@
 """Counts, autocorrelation, fit and estimate: known timescales are recovered, and noise has none."""
 
 import math
-import sys
 
 import h5py
 import numpy as np
@@ -25,6 +24,7 @@ from cortexsnn.timescales import (
     trial_autocorrelation,
     white_poisson_counts,
 )
+from cortexsnn.timescales.autocorrelation import ResampledTrials
 
 
 def recorded(counts, dt_s=0.001, **other):
@@ -301,10 +301,15 @@ def test_interval_brackets_the_estimate_and_grows_with_confidence():
 
 def with_replicates(monkeypatch, curves, confidence=0.95):
     """An estimate whose bootstrap gave these curves."""
-    module = sys.modules["cortexsnn.timescales.estimate"]
-    monkeypatch.setattr(module, "bootstrap_curves", lambda *_: np.array(curves))
-    counts = slow_counts(neurons=20)
-    return estimate_counts(counts, bin_ms=50.0, confidence=confidence, rng=np.random.default_rng(1)).isel(layer=0)
+    real = ResampledTrials.curves
+
+    def staged(self, drawn):
+        return np.concatenate([real(self, drawn[:1]), np.repeat(np.array(curves)[:, None], 20, axis=1)])
+
+    monkeypatch.setattr(ResampledTrials, "curves", staged)
+    return estimate_counts(
+        slow_counts(neurons=20), bin_ms=50.0, bootstrap=len(curves), confidence=confidence, rng=np.random.default_rng(1)
+    ).isel(layer=0)
 
 
 LAG = np.arange(1, 20)
@@ -375,7 +380,7 @@ def test_no_value_without_a_reason():
     assert silent["reason"].item() == Status.TOO_FEW_SPIKES.reason
     assert (silent["neurons_used"].item(), silent["neurons_excluded"].item()) == (0, 3)
     constant = estimate_counts(np.ones((50, 10, 3)), bin_ms=50.0, rng=rng).isel(layer=0)
-    assert (constant["status"].item(), constant["rate_hz"].item()) == ("too_few_spikes", 20.0)
+    assert (constant["status"].item(), constant["rate_hz"].item()) == ("no_variance", 20.0)
     few = estimate_counts(slow_counts()[:10], bin_ms=50.0, rng=rng).isel(layer=0)
     assert few["status"].item() == "too_few_trials"
     for result in (silent, constant, few):
@@ -454,8 +459,11 @@ def test_result_says_which_network_and_input_it_is_of(tmp_path):
         ({"counts": np.zeros((5, 5))}, r"shape of counts is \(5, 5\); expected \(trial, bin, neuron\)"),
         ({"counts": np.zeros((20, 8, 0))}, r"shape of counts is \(20, 8, 0\)"),
         ({"counts": np.full((20, 8, 1), "a")}, "type of counts is '<U1'"),
-        ({"counts": np.full((20, 8, 1), np.nan)}, "counts is nan; expected finite"),
-        ({"counts": np.full((20, 8, 1), -1)}, "counts is -1.0; expected finite numbers, at least 0"),
+        ({"counts": np.full((20, 8, 1), np.nan)}, r"counts\[0, 0, 0\] is nan; expected a whole number of spikes"),
+        (
+            {"counts": np.full((20, 8, 1), -1)},
+            r"counts\[0, 0, 0\] is -1; expected a whole number of spikes, at least 0",
+        ),
         ({"counts": np.zeros((20, 5, 1))}, "number of bins in a trial is 5; expected at least 6"),
         ({"bin_ms": -5.0}, "bin_ms is -5.0; expected a positive"),
         ({"max_lag_ms": 100.0}, "max_lag_ms is 100.0; expected at least 200"),

@@ -1,0 +1,567 @@
+"""The timescale from the knee of the power spectrum.
+
+An exponential autocorrelation of timescale tau has a spectrum that is flat up to the knee f_k = 1 / (2 pi tau) and
+falls as f^-2 above it; with other exponents chi, log10 P = b - log10(k + f^chi) and f_k = k^(1 / chi)
+(Gao et al. 2020, https://doi.org/10.7554/eLife.61277). Noise that is the same at all frequencies, as that of Poisson
+spikes, adds a floor.
+
+The logarithm of an averaged spectrum has about the same error at all frequencies, so the fits are least squares in
+log10 P. The level b is solved for; the other one to three parameters are searched on a grid and then refined, for many
+curves at once. Peaks of oscillations rise above such a curve and lose their weight step by step (Tukey's biweight,
+Beaton & Tukey 1974, https://doi.org/10.1080/00401706.1974.10489171).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from cortexsnn.checks import choice, positive
+from cortexsnn.errors import InputError
+from cortexsnn.timescales.blocks import MOST_BLOCKS
+from cortexsnn.timescales.status import Status
+
+__all__ = ["MODELS", "KneeFit", "Spectra", "fit_knee", "power_spectra"]
+
+Values = NDArray[np.float64]
+# Steps in a segment and duration of a step in s; None where the model does not depend on them.
+_Sampling = tuple[int, float] | None
+
+_NUMBERS_AT_A_TIME = 4_000_000
+_FEWEST_FREQUENCIES = 8
+# Of the Nyquist frequency.
+_ALIASED = 0.25
+
+# Shape of the decaying part, and whether there is a floor.
+MODELS = {
+    "lorentzian": ("lorentzian", False),
+    "lorentzian_floor": ("lorentzian", True),
+    "knee": ("knee", False),
+    "knee_floor": ("knee", True),
+    "ar1": ("ar1", False),
+    "ar1_floor": ("ar1", True),
+}
+# The search for a knee goes past the fitted frequencies, so that one outside shows itself.
+_BELOW, _ABOVE = 1 / 8.0, 4.0
+_EXPONENTS, _SLOPES = (0.5, 6.0), (0.0, 6.0)
+_LOG_FLOORS = (float(np.log(1e-6)), float(np.log(1e3)))
+_KNEES, _OTHERS = 64, 12
+# The search looks at means over so many groups of neighbouring frequencies; the last steps at every frequency.
+_GROUPS = 96
+_SEARCHES, _SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 3, 4, 4, 2
+_CURVES_AT_A_TIME = 256
+_DIFFERENCE = 1e-5
+_AT_BOUND = 1e-3
+# A residual of so many standard deviations above, or below, the curve has no weight.
+_PEAK, _DIP = 3.0, 6.0
+_NORMAL_QUARTILE = 0.6745
+_SMALLEST_DEVIATION = 1e-9
+# Neighbouring frequencies of a Hamming window share noise: squared correlations of .39 and .02 at one and two apart.
+_DEPENDENCE = 1.0 + 2 * (0.39 + 0.02)
+
+
+def _hamming(steps: int) -> Values:
+    """Periodic Hamming window: one cosine, so that the mean of a segment reaches its two lowest frequencies only."""
+    return np.asarray(0.54 - 0.46 * np.cos(2 * np.pi * np.arange(steps) / steps))
+
+
+def _median_bias(number: Values) -> Values:
+    """Expected median over expected mean of so many exponentially distributed numbers.
+
+    Allen et al. 2012, appendix B (https://doi.org/10.1103/PhysRevD.85.122006).
+    """
+    odd = np.arange(3, int(number.max()) + 1, 2)
+    sums = np.cumsum(np.concatenate([[1.0], 1.0 / odd - 1.0 / (odd - 1)]))
+    return np.asarray(sums[(number.astype(np.int64) - 1) // 2])
+
+
+def _weighted_medians(values: Values, drawn: Values) -> Values:
+    """`numpy.median` over blocks of `values`, (block, frequency), if block b is there ``drawn[r, b]`` times."""
+    blocks, frequencies = values.shape
+    order = np.argsort(values, axis=0)
+    half = drawn.sum(axis=1)[:, None] / 2
+    medians = np.empty((len(drawn), frequencies))
+    # The median of a resample has a rank within a few sqrt(blocks) / 2 of the middle: no need to count them all.
+    reach = 2 + int(3 * np.sqrt(blocks))
+    at_a_time = max(1, _NUMBERS_AT_A_TIME // (len(drawn) * min(blocks, 2 * reach)))
+    for begin in range(0, frequencies, at_a_time):
+        part = slice(begin, begin + at_a_time)
+        ranks, ranked = order[:, part], np.take_along_axis(values[:, part], order[:, part], axis=0)
+        low, high = max(0, blocks // 2 - reach), min(blocks, blocks // 2 + reach)
+        is_below = np.zeros(ranks.shape)
+        np.put_along_axis(is_below, ranks[:low], 1.0, axis=0)
+        below = drawn @ is_below
+        counted = below[:, None] + np.cumsum(drawn[:, ranks[low:high]], axis=1)
+        if np.any(below >= half) or np.any(counted[:, -1] <= half):
+            low, counted = 0, np.cumsum(drawn[:, ranks], axis=1)
+        first = low + np.argmax(counted >= half[:, None], axis=1)
+        second = low + np.argmax(counted > half[:, None], axis=1)
+        column = np.arange(ranks.shape[1])
+        medians[:, part] = (ranked[first, column] + ranked[second, column]) / 2
+    return medians
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """Power spectra of overlapping segments: a `BlockSums` over frequencies instead of lags.
+
+    Parameters
+    ----------
+    power : array, shape (block, unit, frequency)
+        Density in unit^2 / Hz of each segment (median), or summed over the segments of each block (mean).
+    segments : array of int64, shape (block,)
+        Number of segments in each block: 1 (median), or as many consecutive ones as make at most 100 blocks (mean).
+    frequency_hz : array, shape (frequency,)
+        Multiples of 1 / `segment_s`, without 0 and the Nyquist frequency, whose noise is of another kind.
+    average : {"median", "mean"}
+    step_ms, segment_s : float
+        Time step of the signal and duration of a segment.
+    """
+
+    power: Values
+    segments: NDArray[np.int64]
+    frequency_hz: Values
+    average: str
+    step_ms: float
+    segment_s: float
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return int(self.segments.size)
+
+    def curves(self, drawn: Values) -> Values:
+        """Spectra when block b counts ``drawn[r, b]`` times, a whole number; all ones for the estimate itself.
+
+        Parameters
+        ----------
+        drawn : array, shape (replicate, block)
+
+        Returns
+        -------
+        numpy.ndarray, shape (replicate, unit, frequency)
+            Density in unit^2 / Hz.
+        """
+        blocks, units, frequencies = self.power.shape
+        number = drawn @ self.segments
+        if self.average == "mean":
+            total = drawn @ self.power.reshape(blocks, units * frequencies)
+            return np.asarray((total / number[:, None]).reshape(len(drawn), units, frequencies))
+        medians = [_weighted_medians(self.power[:, unit], drawn) for unit in range(units)]
+        return np.stack(medians, axis=1) / _median_bias(number)[:, None, None]
+
+
+def power_spectra(values: NDArray[Any], step_ms: float, *, segment_s: float = 1.0, average: str = "median") -> Spectra:
+    """Power spectra by Welch's method: Hamming windows, half overlapping, each segment less its mean.
+
+    Welch 1967 (https://doi.org/10.1109/TAU.1967.1161901). The median, divided by its known bias, is proof against
+    artefacts. It takes the power of a segment to be distributed exponentially, which that of a neuron with a few
+    spikes per segment is not: take the mean for spike counts.
+
+    Parameters
+    ----------
+    values : array, shape (trial, time, unit)
+        Signals or spike counts.
+    step_ms : float
+        Time between two values, or width of a bin.
+    segment_s : float
+        Duration of a segment. Knees below 1 / `segment_s` are out of reach: at least 2 pi tau, better 10 tau.
+    average : {"median", "mean"}
+        Over segments.
+
+    Returns
+    -------
+    Spectra
+
+    Raises
+    ------
+    InputError
+        If the shape is another, values are not finite, a segment does not fit into a trial or has fewer than 20 steps.
+
+    Examples
+    --------
+    >>> white = np.random.default_rng(1).standard_normal((1, 60_000, 2))
+    >>> spectra = power_spectra(white, step_ms=1.0)
+    >>> power = spectra.curves(np.ones((1, spectra.blocks)))
+    >>> power.shape, (1000 * power.mean(axis=2)).round(1)
+    ((1, 2, 499), array([[2., 2.]]))
+    """
+    step = float(positive("step_ms", step_ms, "a positive number of milliseconds"))
+    duration = float(positive("segment_s", segment_s, "a positive number of seconds"))
+    choice("average", average, ("median", "mean"))
+    given = np.asarray(values)
+    if given.ndim != 3 or 0 in given.shape:
+        raise InputError("shape of values", given.shape, "(trial, time, unit), none of them 0")
+    if not np.all(np.isfinite(given)):
+        raise InputError("values", "NaN or infinity", "finite numbers", "interpolate gaps, or cut epochs around them")
+    trials, length, units = given.shape
+    steps, fewest = round(1000.0 * duration / step), 2 * (_FEWEST_FREQUENCIES + 2)
+    if not fewest <= steps <= length:
+        raise InputError("segment_s", segment_s, f"at least {fewest * step / 1000:g} s, {fewest} steps, and at most "
+                         f"the {length * step / 1000:g} s of a trial")  # fmt: skip
+    window = _hamming(steps)
+    scale = float(2.0 * step / 1000.0 / (window**2).sum())
+    places = np.arange(1, (steps + 1) // 2)
+    starts = np.arange(0, length - steps + 1, (steps + 1) // 2)
+    number = trials * starts.size
+    blocks = number if average == "median" else min(number, MOST_BLOCKS)
+    block = np.arange(number) * blocks // number
+    power = np.zeros((blocks, units, places.size))
+    at_a_time = max(1, _NUMBERS_AT_A_TIME // (steps * units))
+    for trial in range(trials):
+        pieces = np.lib.stride_tricks.sliding_window_view(given[trial], steps, axis=0)
+        for begin in range(0, starts.size, at_a_time):
+            piece = np.asarray(pieces[starts[begin : begin + at_a_time]], dtype=np.float64)
+            found = fft.rfft((piece - piece.mean(axis=2, keepdims=True)) * window, axis=2)[:, :, places]
+            first = trial * starts.size + begin
+            np.add.at(power, block[first : first + len(piece)], scale * (found.real**2 + found.imag**2))
+    return Spectra(power, np.bincount(block), places / (steps * step / 1000.0), average, step, steps * step / 1000.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shape:
+    """A family of spectra, up to their level.
+
+    `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency). If there is a floor, the
+    last parameter is the logarithm of its height, and `white` its shape. `axes` has the lowest and highest value of
+    each parameter, and how many of them to try.
+    """
+
+    decaying: Callable[[Values], Values]
+    white: Values
+    floor: bool
+    axes: tuple[tuple[float, float, int], ...]
+
+    def log10(self, parameters: Values) -> Values:
+        """log10 of the power for parameters of shape (curve, parameter)."""
+        power = self.decaying(parameters[:, :-1] if self.floor else parameters)
+        if self.floor:
+            power = power + np.exp(parameters[:, -1:]) * self.white
+        return np.asarray(np.log10(np.maximum(power, np.finfo(float).tiny)))
+
+
+def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, float], sampling: _Sampling) -> _Shape:
+    """The family `kind` at some of the frequencies of a fit that reaches over the frequencies `ends`."""
+    log_frequency, white = np.log(frequency_hz), np.ones(frequency_hz.size)
+    knees = (float(np.log(ends[0] * _BELOW)), float(np.log(ends[1] * _ABOVE)), _KNEES)
+    floors = ((*_LOG_FLOORS, _OTHERS),) if floor else ()
+
+    def power_law(parameters: Values) -> Values:
+        return np.asarray(np.exp(-parameters * (log_frequency - np.log(ends[0]))))
+
+    def lorentzian(parameters: Values) -> Values:
+        exponent = parameters[:, 1:] if kind == "knee" else 2.0
+        return np.asarray(1.0 / (1.0 + np.exp(exponent * (log_frequency - parameters[:, :1]))))
+
+    if kind == "power_law":
+        return _Shape(power_law, white, floor, ((*_SLOPES, _OTHERS), *floors))
+    if kind == "lorentzian":
+        return _Shape(lorentzian, white, floor, (knees, *floors))
+    if kind == "knee":
+        return _Shape(lorentzian, white, floor, (knees, (*_EXPONENTS, _OTHERS), *floors))
+    if sampling is not None:
+        sampled, white = _sampled_process(frequency_hz, *sampling)
+        if kind == "ar1":
+            return _Shape(sampled, white, floor, (knees, *floors))
+    return _Shape(lambda parameters: np.tile(white, (len(parameters), 1)), white, False, ())
+
+
+def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[Callable[[Values], Values], Values]:
+    """What Welch's method finds on average for a sampled exponential autocorrelation, and for white noise.
+
+    x[t] with autocovariance a^|k| has the spectrum (1 - a^2) / (1 + a^2 - 2 a cos(2 pi f dt)), aliasing included.
+    The window smears it: with r its own autocorrelation, E|X_j|^2 = sum over k of r(k) a^|k| cos(2 pi j k / N)
+    (Sykulski et al. 2019, https://doi.org/10.1093/biomet/asy071). The mean of the segment, which is taken away,
+    reaches j = 1 only. Power is given relative to that of the process at frequency 0.
+    """
+    window, time = _hamming(steps), np.arange(steps)
+    place = np.rint(frequency_hz * steps * step_s).astype(np.int64)
+    lowest = place == 1
+    spread = fft.irfft(np.abs(fft.rfft(window, 2 * steps)) ** 2, 2 * steps)[:steps]
+    wave = window * np.cos(2 * np.pi * time / steps)
+    reach = wave.sum()
+    weights = [(part.sum(), (part + part[::-1])[:, None]) for part in (np.ones(steps), wave)]
+
+    def power(parameters: Values) -> Values:
+        rate = 2 * np.pi * np.exp(parameters) * step_s
+        powers, a = np.exp(-rate * time), np.exp(-rate)
+        # The covariance of x[t] with the sum over its segment is (1 + a - a^(t + 1) - a^(N - t)) / (1 - a).
+        all_sums, wave_sums = (((1.0 + a) * total - a * (powers @ both)) / (1.0 - a) for total, both in weights)
+        folded = spread * powers
+        folded[:, 1:] += folded[:, :0:-1]
+        found = fft.rfft(folded, axis=1).real[:, place]
+        found[:, lowest] += reach / steps * (reach / steps * all_sums - 2 * wave_sums)
+        return np.asarray(found * (1.0 - a) / (1.0 + a) / spread[0])
+
+    return power, np.where(lowest, 1.0 - reach**2 / (steps * spread[0]), 1.0)
+
+
+def _robust(residual: Values, valid: Values, deviation: Values | None = None) -> tuple[Values, Values, Values]:
+    """Weights without peaks, sum of squares in which a peak counts no more than its limit, and deviation of the noise.
+
+    The deviation, shape (curve, 1), is that of residuals below their median, which no peak reaches. The sum of squares,
+    shape (curve,), is in units of it.
+    """
+    ordered = np.sort(np.where(valid > 0, residual, np.inf), axis=1)
+    number = valid.sum(axis=1).astype(np.int64)
+    middle, quarter = (np.take_along_axis(ordered, (number // part)[:, None], axis=1) for part in (2, 4))
+    if deviation is None:
+        deviation = np.maximum((middle - quarter) / _NORMAL_QUARTILE, _SMALLEST_DEVIATION)
+    centred = residual - middle
+    limit = np.where(centred > 0, _PEAK, _DIP)
+    kept = np.maximum(1.0 - (centred / (limit * deviation)) ** 2, 0.0)
+    return valid * kept**2, (valid * limit**2 / 3 * (1.0 - kept**3)).sum(axis=1), deviation
+
+
+def _residual(log_power: Values, weights: Values, fitted: Values) -> tuple[Values, Values]:
+    """Residuals after the best level, and that level, shape (curve, 1)."""
+    difference = log_power - fitted
+    level = (weights * difference).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
+    return difference - level, level
+
+
+def _searched(shape: _Shape, log_power: Values, weights: Values) -> Values:
+    """Best parameters on a grid, shape (curve, parameter)."""
+    axes = [np.linspace(*axis) for axis in shape.axes]
+    grid = np.array(list(product(*axes)), dtype=np.float64)
+    table = shape.log10(grid)
+    centred, _ = _residual(log_power, weights, np.zeros(1))
+    # Weighted variance of power less curve, but for the part that all curves share.
+    mean = weights @ table.T / weights.sum(axis=1, keepdims=True)
+    misfit = weights @ (table**2).T - 2 * (weights * centred) @ table.T - mean**2 * weights.sum(axis=1, keepdims=True)
+    return np.asarray(grid[np.argmin(misfit, axis=1)])
+
+
+def _refined(shape: _Shape, log_power: Values, weights: Values, parameters: Values, steps: int) -> Values:
+    """Some steps of Levenberg (1944, https://doi.org/10.1090/qam/10666) towards the best parameters."""
+    number = parameters.shape[1]
+    if not number:
+        return parameters
+    low, high = (np.array([axis[end] for axis in shape.axes]) for end in (0, 1))
+    damping = np.full((len(parameters), 1), 1e-3)
+    fitted = shape.log10(parameters)
+    residual, _ = _residual(log_power, weights, fitted)
+    loss = (weights * residual**2).sum(axis=1)
+    for _ in range(steps):
+        slopes = np.stack([
+            _residual((shape.log10(parameters + _DIFFERENCE * unit) - fitted) / _DIFFERENCE, weights, np.zeros(1))[0]
+            for unit in np.eye(number)
+        ])  # fmt: skip
+        normal = np.einsum("icf,jcf->cij", slopes * weights, slopes)
+        pull = np.einsum("icf,cf->ci", slopes * weights, residual)
+        scale = np.einsum("cii->ci", normal)
+        normal += np.eye(number) * (damping * scale + 1e-9 * scale.sum(axis=1, keepdims=True) + 1e-30)[:, None]
+        step = np.linalg.solve(normal, pull[:, :, None])[:, :, 0]
+        tried = np.clip(parameters + np.clip(step, -1.0, 1.0), low, high)
+        fitted_there = shape.log10(tried)
+        residual_there, _ = _residual(log_power, weights, fitted_there)
+        loss_there = (weights * residual_there**2).sum(axis=1)
+        better = loss_there < loss
+        loss = np.where(better, loss_there, loss)
+        damping = np.where(better[:, None], damping / 10, damping * 10)
+        parameters, fitted, residual = (
+            np.where(better[:, None], new, old)
+            for new, old in ((tried, parameters), (fitted_there, fitted), (residual_there, residual))
+        )
+    return parameters
+
+
+def _solved(shape: _Shape, coarse: _Shape, begins: NDArray[np.int64], log_power: Values, valid: Values) -> Values:
+    """Parameters that fit but for peaks, shape (curve, parameter); `coarse` is the shape for groups of frequencies."""
+    weights = valid
+    for _ in range(_SEARCHES):
+        grouped = np.add.reduceat(weights, begins, axis=1)
+        mean = np.add.reduceat(weights * log_power, begins, axis=1) / np.maximum(grouped, 1e-12)
+        parameters = _refined(coarse, mean, grouped, _searched(coarse, mean, grouped), _SEARCH_STEPS)
+        residual, _ = _residual(log_power, weights, shape.log10(parameters))
+        weights, _, _ = _robust(residual, valid)
+    for _ in range(_POLISHES):
+        parameters = _refined(shape, log_power, weights, parameters, _POLISH_STEPS)
+        residual, _ = _residual(log_power, weights, shape.log10(parameters))
+        weights, _, _ = _robust(residual, valid)
+    return parameters
+
+
+@dataclass(frozen=True, eq=False)
+class KneeFit:
+    """Fits of many spectra; each array has shape (curve,) and is NaN where there is no knee (no_decay, no_variance).
+
+    Parameters
+    ----------
+    model : str
+        One of `MODELS`.
+    frequency_hz : array, shape (frequency,)
+        Fitted frequencies.
+    f_knee_hz, tau_ms : array of float
+        Knee, and 1 / (2 pi f_knee).
+    exponent : array of float
+        chi; 2 unless the model is knee or knee_floor.
+    level, floor : array of float
+        Power of the decaying part far below the knee, and of the floor, 0 in a model without one, in unit^2 / Hz.
+    explained : array of float
+        By how much the sum of squares of log10 P, peaks left out, is smaller than that of a flat spectrum.
+    status : array of str
+        A `Status` each: ok; at_bound if the knee lies outside the fitted frequencies or the exponent ran to its end;
+        no_decay if a flat spectrum or a power law (with a floor if the model has one) does as well, by BIC;
+        no_variance if there are fewer than 8 frequencies with power.
+    """
+
+    model: str
+    frequency_hz: Values
+    f_knee_hz: Values
+    tau_ms: Values
+    exponent: Values
+    level: Values
+    floor: Values
+    explained: Values
+    status: NDArray[np.str_]
+    _sampling: _Sampling = None
+
+    def curve(self) -> Values:
+        """Fitted power at `frequency_hz`, shape (curve, frequency)."""
+        kind, _ = MODELS[self.model]
+        shape = _shape(kind, False, self.frequency_hz, (1.0, 1.0), self._sampling)
+        parameters = [np.log(self.f_knee_hz), self.exponent] if kind == "knee" else [np.log(self.f_knee_hz)]
+        decaying = self.level[:, None] * shape.decaying(np.stack(parameters, axis=1))
+        return np.asarray(decaying + self.floor[:, None] * shape.white)
+
+
+def fit_knee(
+    power: NDArray[np.floating],
+    frequency_hz: NDArray[np.floating],
+    *,
+    model: str = "lorentzian",
+    range_hz: tuple[float, float] | None = None,
+    step_ms: float | None = None,
+) -> KneeFit:
+    """Fit the knee of many spectra at once.
+
+    ======================  ==================================================================================
+    lorentzian              P = b / (1 + (f / f_k)^2)
+    knee                    P = b / (1 + (f / f_k)^chi), chi between 0.5 and 6
+    ar1                     the spectrum that Welch's method finds, on average, for samples of a process with an
+                            exponential autocorrelation: with aliasing and leakage, which make `lorentzian` biased
+                            where tau is shorter than some 10 steps or longer than a tenth of a segment
+    with ``_floor``         the same and a constant c; `ar1_floor` is exact for spikes counted in bins
+    ======================  ==================================================================================
+
+    Parameters
+    ----------
+    power : array, shape (curve, frequency)
+        Density, in unit^2 / Hz. Values that are not finite or not positive are left out.
+    frequency_hz : array, shape (frequency,)
+        Ascending and positive; for ar1 those of `power_spectra`.
+    model : str
+        One of `MODELS`.
+    range_hz : (float, float), optional
+        Lowest and highest frequency to fit. By default ar1 takes all, and the others, if they are told `step_ms`, all
+        up to a quarter of the Nyquist frequency: above it aliasing adds more than 5 % to a spectrum that falls as f^-2.
+    step_ms : float, optional
+        Time step of the signal; ar1 needs it.
+
+    Returns
+    -------
+    KneeFit
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, the model is unknown, or fewer than 8 frequencies are in range.
+
+    Examples
+    --------
+    >>> frequency_hz = np.arange(1.0, 200.0)
+    >>> fit = fit_knee(3.0 / (1.0 + (frequency_hz / 10.0) ** 2)[None], frequency_hz)
+    >>> fit.f_knee_hz.round(3), fit.tau_ms.round(3), fit.status
+    (array([10.]), array([15.915]), array(['ok'], dtype='<U...'))
+    """
+    choice("model", model, MODELS)
+    values, frequency = np.asarray(power, dtype=np.float64), np.asarray(frequency_hz, dtype=np.float64)
+    if values.ndim != 2 or frequency.shape != values.shape[1:]:
+        raise InputError("shape of power", values.shape, f"(curve, frequency) for {frequency.size} frequencies")
+    if not np.all(np.isfinite(frequency)) or np.any(frequency <= 0) or np.any(np.diff(frequency) <= 0):
+        raise InputError("frequency_hz", frequency, "positive frequencies in ascending order")
+    kind, floor = MODELS[model]
+    highest = np.inf if step_ms is None or kind == "ar1" else _ALIASED * 500.0 / step_ms
+    lowest, highest = (0.0, highest) if range_hz is None else range_hz
+    inside = (frequency >= lowest) & (frequency <= highest)
+    if inside.sum() < _FEWEST_FREQUENCIES:
+        raise InputError("frequencies in range", int(inside.sum()), f"at least {_FEWEST_FREQUENCIES}",
+                         "longer segments have more")  # fmt: skip
+    sampling = _sampling_of(frequency, step_ms) if kind == "ar1" else None
+    values, frequency = values[:, inside], frequency[inside]
+    parts = [
+        _fit_part(values[begin : begin + _CURVES_AT_A_TIME], frequency, kind, floor, sampling)
+        for begin in range(0, len(values), _CURVES_AT_A_TIME)
+    ] or [_fit_part(values, frequency, kind, floor, sampling)]
+    knee, exponent, level, height, explained = np.concatenate([part[0] for part in parts], axis=1)
+    return KneeFit(
+        model, frequency, knee, 1000.0 / (2 * np.pi * knee), exponent, level, height, explained,
+        np.concatenate([part[1] for part in parts]), sampling,
+    )  # fmt: skip
+
+
+def _sampling_of(frequency_hz: Values, step_ms: float | None) -> tuple[int, float]:
+    """Steps in a segment and duration of a step in s."""
+    step_s = float(positive("step_ms", step_ms, "the time step in ms of the signal, which ar1 needs")) / 1000.0
+    spacing = float(frequency_hz[-1] - frequency_hz[0]) / (frequency_hz.size - 1)
+    place = frequency_hz / spacing
+    if np.any(np.abs(place - np.rint(place)) > 1e-6 * place.size) or frequency_hz[-1] * step_s > 0.5:
+        raise InputError("frequency_hz", frequency_hz, "multiples of one frequency up to 1 / (2 step_ms)")
+    return round(1.0 / (spacing * step_s)), step_s
+
+
+def _fit_part(
+    values: Values, frequency: Values, kind: str, floor: bool, sampling: _Sampling
+) -> tuple[Values, NDArray[np.str_]]:
+    """Knee, exponent, level, floor and explained, shape (5, curve), and status of some curves."""
+    valid = (np.isfinite(values) & (values > 0)).astype(np.float64)
+    enough = valid.sum(axis=1) >= _FEWEST_FREQUENCIES
+    found = np.full((5, len(values)), np.nan)
+    found[4] = 0.0
+    status = np.full(len(values), Status.NO_VARIANCE.value, dtype=f"<U{max(map(len, Status))}")
+    if not enough.any():
+        return found, status
+    valid = valid[enough]
+    log_power = np.log10(np.where(valid > 0, values[enough], 1.0))
+    ends = (float(frequency[0]), float(frequency[-1]))
+    edges = np.geomspace(*ends, _GROUPS + 1)
+    begins = np.unique(np.searchsorted(frequency, edges[:-1] * (1 - 1e-12)))
+    centres = (begins + np.append(begins[1:], frequency.size) - 1) // 2
+    fits: dict[str, tuple[Values, Values, Values]] = {}
+    for name in (kind, "power_law", "flat"):
+        shape = _shape(name, floor, frequency, ends, sampling)
+        coarse = _shape(name, floor, frequency[centres], ends, sampling)
+        parameters = _solved(shape, coarse, begins, log_power, valid)
+        fitted = shape.log10(parameters)
+        fits[name] = parameters, fitted, log_power - fitted
+    parameters, fitted, residual = fits[kind]
+    weights, misfit, deviation = _robust(residual, valid)
+    _, level = _residual(log_power, weights, fitted)
+    # The noise of the best model is the measure for the others: Schwarz 1978, https://doi.org/10.1214/aos/1176344136.
+    independent = valid.sum(axis=1) / _DEPENDENCE
+    flat, power_law = (_robust(fits[name][2], valid, deviation)[1] for name in ("flat", "power_law"))
+    penalty = np.log(independent) * _DEPENDENCE
+    decays = flat - misfit > penalty * parameters.shape[1]
+    bends = power_law - misfit > penalty * (parameters.shape[1] - fits["power_law"][0].shape[1])
+    knee = np.exp(parameters[:, 0])
+    outside = (knee < ends[0] * (1 - _AT_BOUND)) | (knee > ends[1] * (1 + _AT_BOUND))
+    exponent = parameters[:, 1] if kind == "knee" else np.full(len(knee), 2.0)
+    outside |= (kind == "knee") & (np.abs(exponent - np.mean(_EXPONENTS)) > np.ptp(_EXPONENTS) / 2 - _AT_BOUND)
+    height = 10.0 ** level[:, 0]
+    found[:, enough] = (
+        knee, exponent, height, height * np.exp(parameters[:, -1]) if floor else np.zeros(len(knee)), 1 - misfit / flat
+    )  # fmt: skip
+    status[enough] = np.select(
+        [~decays, outside, ~bends],
+        [Status.NO_DECAY.value, Status.AT_BOUND.value, Status.NO_DECAY.value],
+        Status.OK.value,
+    )
+    found[:4, status == Status.NO_DECAY.value] = np.nan
+    return found, status
