@@ -50,8 +50,8 @@ MODELS = {
 # The search for a knee goes past the fitted frequencies, so that one outside shows itself.
 _BELOW, _ABOVE = 1 / 8.0, 4.0
 _EXPONENTS, _SLOPES = (0.5, 6.0), (0.0, 6.0)
-_LOG_FLOORS = (float(np.log(1e-6)), float(np.log(1e3)))
-_KNEES, _OTHERS = 64, 12
+_LOG_FLOORS = (float(np.log(1e-14)), float(np.log(1e3)))
+_KNEES, _EXPONENT_STEPS, _FLOOR_STEPS = 64, 12, 18
 # The search looks at means over so many groups of neighbouring frequencies; the last steps at every frequency.
 _GROUPS = 96
 _SEARCHES, _SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 3, 4, 4, 2
@@ -59,7 +59,7 @@ _CURVES_AT_A_TIME = 256
 _DIFFERENCE = 1e-5
 _AT_BOUND = 1e-3
 # A residual of so many standard deviations above, or below, the curve has no weight.
-_PEAK, _DIP = 3.0, 6.0
+_PEAK, _DIP, _NO_LIMIT = 3.0, 6.0, 1e4
 _NORMAL_QUARTILE = 0.6745
 _SMALLEST_DEVIATION = 1e-9
 # Neighbouring frequencies of a Hamming window share noise: squared correlations of .39 and .02 at one and two apart.
@@ -250,7 +250,7 @@ def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, floa
     """The family `kind` at some of the frequencies of a fit that reaches over the frequencies `ends`."""
     log_frequency, white = np.log(frequency_hz), np.ones(frequency_hz.size)
     knees = (float(np.log(ends[0] * _BELOW)), float(np.log(ends[1] * _ABOVE)), _KNEES)
-    floors = ((*_LOG_FLOORS, _OTHERS),) if floor else ()
+    floors = ((*_LOG_FLOORS, _FLOOR_STEPS),) if floor else ()
 
     def power_law(parameters: Values) -> Values:
         return np.asarray(np.exp(-parameters * (log_frequency - np.log(ends[0]))))
@@ -260,11 +260,11 @@ def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, floa
         return np.asarray(1.0 / (1.0 + np.exp(exponent * (log_frequency - parameters[:, :1]))))
 
     if kind == "power_law":
-        return _Shape(power_law, white, floor, ((*_SLOPES, _OTHERS), *floors))
+        return _Shape(power_law, white, floor, ((*_SLOPES, _EXPONENT_STEPS), *floors))
     if kind == "lorentzian":
         return _Shape(lorentzian, white, floor, (knees, *floors))
     if kind == "knee":
-        return _Shape(lorentzian, white, floor, (knees, (*_EXPONENTS, _OTHERS), *floors))
+        return _Shape(lorentzian, white, floor, (knees, (*_EXPONENTS, _EXPONENT_STEPS), *floors))
     if sampling is not None:
         sampled, white = _sampled_process(frequency_hz, *sampling)
         if kind == "ar1":
@@ -275,31 +275,36 @@ def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, floa
 def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[Callable[[Values], Values], Values]:
     """What Welch's method finds on average for a sampled exponential autocorrelation, and for white noise.
 
-    x[t] with autocovariance a^|k| has the spectrum (1 - a^2) / (1 + a^2 - 2 a cos(2 pi f dt)), aliasing included.
-    The window smears it: with r its own autocorrelation, E|X_j|^2 = sum over k of r(k) a^|k| cos(2 pi j k / N)
-    (Sykulski et al. 2019, https://doi.org/10.1093/biomet/asy071). The mean of the segment, which is taken away,
-    reaches j = 1 only. Power is given relative to that of the process at frequency 0.
+    x[t] with autocovariance a^|k| has the spectrum (1 - a^2) / |D_j|^2 with D_j = 1 - a exp(-2 pi i j / N), aliasing
+    included, but the ends of a segment of N steps do not fit together, and the window mixes the effects of that over
+    neighbouring frequencies (Sykulski et al. 2019, https://doi.org/10.1093/biomet/asy071). It can be summed up: the
+    transform of x is that of its innovations over D_j, with x[0] - a x[N - 1] as the first innovation, and the window
+    adds up three neighbours, of which that at frequency 0 went with the mean. Power is relative to that of the process
+    at frequency 0.
     """
-    window, time = _hamming(steps), np.arange(steps)
     place = np.rint(frequency_hz * steps * step_s).astype(np.int64)
-    lowest = place == 1
-    spread = fft.irfft(np.abs(fft.rfft(window, 2 * steps)) ** 2, 2 * steps)[:steps]
-    wave = window * np.cos(2 * np.pi * time / steps)
-    reach = wave.sum()
-    weights = [(part.sum(), (part + part[::-1])[:, None]) for part in (np.ones(steps), wave)]
+    neighbour = place + np.array([[-1], [0], [1]])
+    share = np.where(neighbour == 0, 0.0, np.array([[-0.23], [0.54], [-0.23]]))
+    angles, where = np.unique(neighbour, return_inverse=True)
+    cosine, sine = np.cos(2 * np.pi * angles / steps), np.sin(2 * np.pi * angles / steps)
+    full = 0.54**2 + 2 * 0.23**2
+
+    def mixed(values: Values, shares: Values) -> Values:
+        return sum((shares[i] * values[:, where[i]] for i in range(1, 3)), start=shares[0] * values[:, where[0]])
 
     def power(parameters: Values) -> Values:
         rate = 2 * np.pi * np.exp(parameters) * step_s
-        powers, a = np.exp(-rate * time), np.exp(-rate)
-        # The covariance of x[t] with the sum over its segment is (1 + a - a^(t + 1) - a^(N - t)) / (1 - a).
-        all_sums, wave_sums = (((1.0 + a) * total - a * (powers @ both)) / (1.0 - a) for total, both in weights)
-        folded = spread * powers
-        folded[:, 1:] += folded[:, :0:-1]
-        found = fft.rfft(folded, axis=1).real[:, place]
-        found[:, lowest] += reach / steps * (reach / steps * all_sums - 2 * wave_sums)
-        return np.asarray(found * (1.0 - a) / (1.0 + a) / spread[0])
+        a, last, variance = np.exp(-rate), np.exp(-rate * steps), -np.expm1(-2 * rate)
+        inverse = 1.0 / (1.0 + a**2 - 2 * a * cosine)
+        total, imaginary = mixed(inverse, share), mixed(a * sine * inverse, share)
+        # Real part of the mixture of a exp(-2 pi i j / N) / |D_j|^2.
+        real = ((1.0 + a**2) * total - share.sum(axis=0)) / 2
+        found = variance * steps * mixed(inverse, share**2)
+        found += 2 * (a**2 - last) * ((total - real) ** 2 + imaginary**2)
+        found -= 2 * variance * ((total - real) * (real - last * total) - imaginary**2)
+        return np.asarray(found * (1.0 - a) / ((1.0 + a) * steps * full))
 
-    return power, np.where(lowest, 1.0 - reach**2 / (steps * spread[0]), 1.0)
+    return power, (share**2).sum(axis=0) / full
 
 
 def _robust(residual: Values, valid: Values, deviation: Values | None = None) -> tuple[Values, Values, Values]:
@@ -314,7 +319,9 @@ def _robust(residual: Values, valid: Values, deviation: Values | None = None) ->
     if deviation is None:
         deviation = np.maximum((middle - quarter) / _NORMAL_QUARTILE, _SMALLEST_DEVIATION)
     centred = residual - middle
-    limit = np.where(centred > 0, _PEAK, _DIP)
+    # What is above the curve down to the lowest frequency is no peak, but perhaps the very decay.
+    decay = np.logical_and.accumulate((centred > 0) | (valid == 0), axis=1)
+    limit = np.where(centred > 0, np.where(decay, _NO_LIMIT, _PEAK), _DIP)
     kept = np.maximum(1.0 - (centred / (limit * deviation)) ** 2, 0.0)
     return valid * kept**2, (valid * limit**2 / 3 * (1.0 - kept**3)).sum(axis=1), deviation
 

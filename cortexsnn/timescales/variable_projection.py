@@ -23,6 +23,8 @@ Rows = NDArray[np.intp]
 # Points of the grids in log tau; what is explained bends on a scale of 1 there.
 _GRID = 120
 _GRID_OF_TWO = 72
+# Two exponentials can explain a curve about as well in more than one way: so many are followed up.
+_PEAKS = 3
 _STEPS_AT_MOST = 60
 # Newton steps smaller than this change nothing that matters.
 _SMALL_STEP = 1e-6
@@ -170,26 +172,34 @@ def _best_of_one(curves: Curves, log_range: tuple[float, float]) -> tuple[Values
     return np.clip(start, low, high)[:, None], low[:, None], high[:, None]
 
 
+def _peaks(gain: Values, number: int) -> NDArray[np.intp]:
+    """The highest `number` places of maps (curve, row, column) no neighbour of which is higher, as flat places."""
+    ridge = gain.copy()
+    np.maximum(ridge[:, 1:], gain[:, :-1], out=ridge[:, 1:])
+    np.maximum(ridge[:, :-1], gain[:, 1:], out=ridge[:, :-1])
+    around = ridge.copy()
+    np.maximum(around[:, :, 1:], ridge[:, :, :-1], out=around[:, :, 1:])
+    np.maximum(around[:, :, :-1], ridge[:, :, 1:], out=around[:, :, :-1])
+    peaks = np.where(gain >= around, gain, 0.0).reshape(len(gain), -1)
+    return np.asarray(np.argpartition(-peaks, np.arange(number), axis=1)[:, :number])
+
+
 def _best_of_two(curves: Curves, log_range: tuple[float, float]) -> Values:
-    """The pair of log tau that explains most with positive heights, shape (curve, 2); NaN where there is none."""
+    """Pairs of log tau where what positive heights explain has a peak, shape (peak, curve, 2); NaN: there are fewer."""
     log_grid = np.linspace(*log_range, _GRID_OF_TWO)
     grid = _Grid(curves, log_grid)
     first, second = np.triu_indices(log_grid.size, 1)
 
     def overlaps(weights: Values) -> tuple[Values, Values, Values, Values]:
         squares, product = grid.squares(weights), grid.products(weights)
-        both = squares[:, first] * squares[:, second]
+        square, other_square = squares[:, first], squares[:, second]
+        both = square * other_square
         determinant = both - product**2
-        return (
-            squares[:, first],
-            squares[:, second],
-            product,
-            np.where(determinant > _INDEPENDENT * both, determinant, np.inf),
-        )
+        return square, other_square, product, np.where(determinant > _INDEPENDENT * both, determinant, np.inf)
 
     common = overlaps(curves.weights) if len(curves.weights) == 1 else None
-    found = np.full((len(curves.values), 2), np.nan)
-    for part, some in curves.chunks(first.size):
+    found = np.full((_PEAKS, len(curves.values), 2), np.nan)
+    for part, some in curves.chunks(log_grid.size**2):
         square, other_square, product, determinant = common or overlaps(some.weights)
         covariance = grid.covariance(some)
         one, other = covariance[:, first], covariance[:, second]
@@ -197,9 +207,12 @@ def _best_of_two(curves: Curves, log_range: tuple[float, float]) -> Values:
         other_height = square * other - product * one
         gain = (one * height + other * other_height) / determinant
         gain[(height <= 0) | (other_height <= 0)] = 0.0
-        top = gain.argmax(axis=1)
-        pair = np.stack([log_grid[first[top]], log_grid[second[top]]], axis=1)
-        found[part] = np.where(gain.max(axis=1, keepdims=True) > 0, pair, np.nan)
+        gains = np.zeros((len(gain), log_grid.size, log_grid.size))
+        gains[:, first, second] = gain
+        place = _peaks(gains, _PEAKS).T
+        pair = log_grid[np.stack(np.unravel_index(place, gains.shape[1:]), axis=-1)]
+        there = gains.reshape(len(gain), -1)[np.arange(len(gain)), place] > 0
+        found[:, part] = np.where(there[:, :, None], pair, np.nan)
     return found
 
 
@@ -382,15 +395,15 @@ def fit_two(curves: Curves, one: Exponentials, log_range: tuple[float, float]) -
         one.level.copy(),
         one.explained.copy(),
     )
-    start = _best_of_two(curves, log_range)
-    pairs = np.flatnonzero(np.isfinite(start[:, 0]) & (one.explained > 0))
-    low, high = (np.full(start.shape, end) for end in log_range)
-    for part, some in curves.rows(pairs).chunks(8 * curves.lag.size):
-        rows = pairs[part]
-        place = _climbed(some, start[rows], low[rows], high[rows])
-        better = place.gain > one.explained[rows] * (1 + _INDEPENDENT)
-        rows, order = rows[better], np.argsort(place.log_tau[better], axis=1)
-        fit.log_tau[rows] = np.take_along_axis(place.log_tau[better], order, axis=1)
-        fit.height[rows] = np.take_along_axis(place.height[better], order, axis=1)
-        fit.level[rows], fit.explained[rows] = place.level[better], place.gain[better]
+    for start in _best_of_two(curves, log_range):
+        pairs = np.flatnonzero(np.isfinite(start[:, 0]) & (one.explained > 0))
+        for part, some in curves.rows(pairs).chunks(8 * curves.lag.size):
+            rows = pairs[part]
+            low, high = (np.full((rows.size, 2), end) for end in log_range)
+            place = _climbed(some, start[rows], low, high)
+            better = place.gain > fit.explained[rows] * (1 + _INDEPENDENT)
+            rows, order = rows[better], np.argsort(place.log_tau[better], axis=1)
+            fit.log_tau[rows] = np.take_along_axis(place.log_tau[better], order, axis=1)
+            fit.height[rows] = np.take_along_axis(place.height[better], order, axis=1)
+            fit.level[rows], fit.explained[rows] = place.level[better], place.gain[better]
     return fit

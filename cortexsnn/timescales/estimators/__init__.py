@@ -5,12 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from cortexsnn.errors import InputError
+from cortexsnn.timescales.estimators.autocorrelation import Autocorrelation
 from cortexsnn.timescales.estimators.contract import Activity, Estimator
+from cortexsnn.timescales.estimators.multistep import MultistepRegression
 from cortexsnn.timescales.estimators.pearson_trials import PearsonTrials
+from cortexsnn.timescales.estimators.tiling import Tiling
 
-__all__ = ["ESTIMATORS", "Activity", "Estimator", "PearsonTrials", "estimator_of"]
+__all__ = [
+    "ESTIMATORS",
+    "Activity",
+    "Autocorrelation",
+    "Estimator",
+    "MultistepRegression",
+    "PearsonTrials",
+    "Tiling",
+    "estimator_of",
+]
 
-ESTIMATORS: dict[str, type[Any]] = {kind.name: kind for kind in (PearsonTrials,)}
+ESTIMATORS: dict[str, type[Any]] = {
+    kind.name: kind for kind in (PearsonTrials, Autocorrelation, Tiling, MultistepRegression)
+}
 
 
 def estimator_of(estimator: str | Estimator, settings: dict[str, Any]) -> Estimator:

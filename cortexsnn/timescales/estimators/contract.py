@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
-from cortexsnn.timescales.blocks import BlockSums
+from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
 from cortexsnn.timescales.recordings import RecordedSpikes
 from cortexsnn.timescales.status import Status
 
@@ -85,6 +85,8 @@ class Plan:
         How long a trial is observed.
     neurons_at_a_time : int
         Neurons whose sums and replicates fit in memory.
+    time : TimeBlocks
+        The blocks, in bins.
     refusal : Status, optional
         Why this activity has no timescale by this estimator, whatever its values.
     """
@@ -94,6 +96,7 @@ class Plan:
     trials: int
     window_ms: float
     neurons_at_a_time: int
+    time: TimeBlocks
     refusal: Status | None = None
 
 
@@ -171,12 +174,21 @@ def _factor(bin_ms: float, own_ms: float) -> int:
     return factor
 
 
+def binned_spikes(part: Activity, bin_ms: float) -> BinnedSpikes | None:
+    """The filled bins of spikes; None for a signal."""
+    if isinstance(part, SpikeTrains):
+        return part.binned(bin_ms)
+    if isinstance(part, BinnedSpikes):
+        return part.rebinned(_factor(bin_ms, part.bin_ms))
+    return None
+
+
 def counts_of(part: Activity, bin_ms: float) -> NDArray[Any]:
     """Activity in bins, shape (trial, bin, neuron): spike counts, or means of a signal; trials cut to the shortest."""
-    if isinstance(part, SpikeTrains):
-        return part.binned(bin_ms).counts()
-    if isinstance(part, BinnedSpikes):
-        return part.rebinned(_factor(bin_ms, part.bin_ms)).counts()
+    if not isinstance(part, Signals):
+        binned = binned_spikes(part, bin_ms)
+        assert binned is not None
+        return binned.counts()
     factor = _factor(bin_ms, part.step_ms)
     values = np.asarray(part.values)
     trials, steps, neurons = values.shape

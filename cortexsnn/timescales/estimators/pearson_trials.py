@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.autocorrelation import ResampledTrials, correlation_across_trials, shuffled_bin_curves
-from cortexsnn.timescales.blocks import BlockSums
+from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
 from cortexsnn.timescales.estimators.contract import (
     Activity,
     Fit,
@@ -97,6 +97,7 @@ class PearsonTrials:
             trials=trials,
             window_ms=bins * self.bin_ms,
             neurons_at_a_time=max(1, _NUMBERS_AT_A_TIME // max(trials * bins, bins**2, (replicates + 1) * lags)),
+            time=TimeBlocks(bins_per_trial, 1, 1),
             refusal=Status.TOO_FEW_TRIALS if trials < MINIMUM_TRIALS else None,
         )
 

@@ -31,12 +31,18 @@ def rectified_rates_hz(signal: Values, *, rate_hz: float, rate_variation: float)
     -------
     numpy.ndarray, shape of `signal`
 
+    Raises
+    ------
+    InputError
+        If the rate or its variation is not positive.
+
     Examples
     --------
     >>> rectified_rates_hz(np.array([-2.0, 0.0, 1.0]), rate_hz=20.0, rate_variation=0.6)
     array([ 0., 20., 32.])
     """
-    return np.asarray(rate_hz * np.maximum(1.0 + rate_variation * signal, 0.0))
+    rate, variation = positives(rate_hz=rate_hz, rate_variation=rate_variation)
+    return np.asarray(rate * np.maximum(1.0 + variation * signal, 0.0))
 
 
 def _driven(
@@ -50,12 +56,10 @@ def _driven(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Counts of Poisson neurons whose rates follow a signal, of which so many steps are made."""
-    width_ms, rate, variation, dt = positives(
-        bin_ms=bin_ms, rate_hz=rate_hz, rate_variation=rate_variation, dt_ms=dt_ms
-    )
+    width_ms, dt = positives(bin_ms=bin_ms, dt_ms=dt_ms)
     (number,) = sizes(bins=bins)
     width = steps_in_bin(width_ms, dt)
-    rates = rectified_rates_hz(signal(number * width), rate_hz=rate, rate_variation=variation)
+    rates = rectified_rates_hz(signal(number * width), rate_hz=rate_hz, rate_variation=rate_variation)
     trials, _, neurons = rates.shape
     expected = rates.reshape(trials, number, width, neurons).sum(axis=2) * dt / 1000.0
     return rng.poisson(expected)

@@ -27,9 +27,6 @@ __all__ = [
 
 Values = NDArray[np.float64]
 
-# 0.3 s are 3000 steps of 0.1 ms, not 3001, whatever rounding says.
-_ROUNDING = 1e-9
-
 
 def _events(rates_hz: Values, dt_s: float, rng: np.random.Generator) -> Events:
     """Draw the spikes of each row, shape (unit, step).
@@ -118,14 +115,12 @@ def _driven(
     rng: np.random.Generator,
 ) -> SpikeTrains:
     """Poisson trains whose rates follow a signal, of which so many units and steps are made at a time."""
-    rate, variation, duration, dt = positives(
-        rate_hz=rate_hz, rate_variation=rate_variation, duration_s=duration_s, dt_ms=dt_ms
-    )
+    duration, dt = positives(duration_s=duration_s, dt_ms=dt_ms)
     trials, neurons = sizes(trials=trials, neurons=neurons)
-    steps = max(1, math.ceil(duration * 1000.0 / dt * (1 - _ROUNDING)))
+    steps = math.ceil(duration * 1000.0 / dt)  # the trial may end within the last
 
     def make(_: int, units: int) -> Events:
-        rates = rectified_rates_hz(signal(units, steps)[:, :, 0], rate_hz=rate, rate_variation=variation)
+        rates = rectified_rates_hz(signal(units, steps)[:, :, 0], rate_hz=rate_hz, rate_variation=rate_variation)
         return _events(rates, dt / 1000.0, rng)
 
     return trains_of_units(make, neurons=neurons, trials=trials, duration_s=duration, numbers_per_unit=steps)

@@ -1,0 +1,195 @@
+"""What estimators have in common that fit a decay over lags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexsnn.errors import InputError
+from cortexsnn.timescales.activity import BinnedSpikes
+from cortexsnn.timescales.blocks import TimeBlocks, time_blocks
+from cortexsnn.timescales.correlogram import Correlogram, signal_correlogram, spike_correlogram
+from cortexsnn.timescales.decay import fit_decay
+from cortexsnn.timescales.estimators.contract import (
+    Activity,
+    Fit,
+    Parameter,
+    Plan,
+    Source,
+    binned_spikes,
+    bins_of,
+    counts_of,
+    finite,
+    whole_bins,
+)
+from cortexsnn.timescales.noise import noise_of_mean, noise_of_neurons, noise_p_values
+
+__all__ = ["DECAY_PARAMETERS", "DecayOverLags", "correlogram_of"]
+
+Values = NDArray[np.float64]
+
+# Two exponentials with a level need six lags.
+FEWEST_LAGS = 6
+LONGEST_LAG_MS = 1000.0
+_NUMBERS_AT_A_TIME = 8_000_000
+
+DECAY_PARAMETERS: Mapping[str, Parameter] = {
+    "amplitude": Parameter("A of the fit A * (exp(-lag/tau) + B)"),
+    "offset": Parameter("B of the fit"),
+    "first_fitted_lag_ms": Parameter("first fitted lag", "ms"),
+    "model": Parameter("model that was fitted", ""),
+    "tau_fast_ms": Parameter("timescale of the faster of two components; NaN if one was enough", "ms"),
+    "tau_slow_ms": Parameter("timescale of the slower of two components, or of the only one", "ms"),
+    "amplitude_fast": Parameter("amplitude of the faster component at lag 0"),
+    "amplitude_slow": Parameter("amplitude of the slower component at lag 0"),
+    "explained_share": Parameter("R squared of the fit, against a flat line for models with offset"),
+}
+
+
+def correlogram_of(part: Activity, bin_ms: float, max_lag: int, blocks: TimeBlocks, **how: str) -> Correlogram:
+    """Autocorrelation of each neuron, of spikes by pairs of spikes."""
+    binned = binned_spikes(part, bin_ms)
+    if binned is not None:
+        return spike_correlogram(binned, max_lag, blocks, **how)
+    return signal_correlogram(counts_of(part, bin_ms), max_lag, blocks, **how)
+
+
+@dataclass(frozen=True)
+class DecayOverLags:
+    """Settings and fit of an estimator that gives one value per lag.
+
+    Parameters
+    ----------
+    bin_ms : float
+        Width of the bins.
+    max_lag_ms : float, optional
+        Largest lag; by default 1 s, or half the longest trial if that is shorter.
+    model : str or tuple of str
+        See `cortexsnn.timescales.decay.fit_decay`; of several the criterion chooses.
+    criterion : {"bic", "aicc"}
+    start : {"first", "largest_drop"}
+        Where the fit begins.
+    sign : {"positive", "negative", "any"}
+        Of the amplitude.
+    """
+
+    bin_ms: float = 10.0
+    max_lag_ms: float | None = None
+    model: str | tuple[str, ...] = "exponential_offset"
+    criterion: str = "bic"
+    start: str = "first"
+    sign: str = "positive"
+
+    axis_name: ClassVar[str] = "lag"
+    resampled: ClassVar[str] = "blocks of time that outlast two times the largest lag, or trials"
+    noise_test: ClassVar[str] = "autocorrelation against that of white activity"
+    pools: ClassVar[bool] = False
+    parameters: ClassVar[Mapping[str, Parameter]] = DECAY_PARAMETERS
+
+    def __post_init__(self) -> None:
+        finite("bin_ms", self.bin_ms, "a positive number of milliseconds", lambda v: v > 0)
+        if self.max_lag_ms is not None:
+            finite("max_lag_ms", self.max_lag_ms, "a positive number of milliseconds", lambda v: v > 0)
+
+    def _bins(self, source: Source) -> NDArray[np.int64]:
+        """Bins of each trial that are used, shape (trial,)."""
+        return bins_of(source, self.bin_ms)
+
+    def _lags(self, bins: NDArray[np.int64]) -> int:
+        longest = int(bins.max())
+        if longest < 2 * FEWEST_LAGS:
+            raise InputError("number of bins in the longest trial", longest, f"at least {2 * FEWEST_LAGS}",
+                             "use a smaller bin_ms or longer trials")  # fmt: skip
+        if self.max_lag_ms is None:
+            return max(FEWEST_LAGS, min(longest // 2, round(LONGEST_LAG_MS / self.bin_ms)))
+        lags = whole_bins("max_lag_ms", self.max_lag_ms, self.bin_ms, FEWEST_LAGS)
+        if lags > longest - 2:
+            raise InputError("max_lag_ms", self.max_lag_ms, f"at most {(longest - 2) * self.bin_ms:g}, two bins less "
+                             f"than the longest trial of {longest * self.bin_ms:g} ms")  # fmt: skip
+        return lags
+
+    def plan(self, source: Source, replicates: int) -> Plan:
+        """Lags that fit the trials, and the blocks that are drawn."""
+        bins = self._bins(source)
+        lags = self._lags(bins)
+        blocks = time_blocks(bins, lags)
+        numbers = (lags + 1) * max(blocks.number, replicates + 1)
+        return Plan(
+            axis=self.bin_ms * np.arange(1, lags + 1, dtype=np.float64),
+            blocks=blocks.number,
+            trials=bins.size,
+            window_ms=float(bins.max() * self.bin_ms),
+            neurons_at_a_time=max(1, _NUMBERS_AT_A_TIME // max(numbers, bins.size)),
+            time=blocks,
+        )
+
+    def _weights(self, plan: Plan) -> Values:
+        """How much each lag counts in the fit: as many pairs of bins as are behind it."""
+        return plan.time.pairs(np.arange(1, plan.axis.size + 1)).sum(axis=0).astype(np.float64)
+
+    def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
+        """Fit the decay of curves of shape (curve, lag)."""
+        lags = np.arange(1, plan.axis.size + 1)
+        found = fit_decay(
+            curves, bin_ms=self.bin_ms, lags=lags, weights=self._weights(plan), window_ms=plan.window_ms,
+            model=self.model, criterion=self.criterion, start=self.start, sign=self.sign,
+        )  # fmt: skip
+        one = np.isnan(found.tau_components_ms[:, 1])
+        tau, amplitude = found.tau_components_ms, found.amplitude_components
+        return Fit(
+            found.tau_ms,
+            found.status,
+            found.explained,
+            found.curve(lags),
+            {
+                "amplitude": found.amplitude,
+                "offset": found.offset,
+                "first_fitted_lag_ms": found.first_lag * self.bin_ms,
+                "model": found.model,
+                "tau_fast_ms": np.where(one, np.nan, tau[:, 0]),
+                "tau_slow_ms": np.where(one, tau[:, 0], tau[:, 1]),
+                "amplitude_fast": np.where(one, np.nan, amplitude[:, 0]),
+                "amplitude_slow": np.where(one, amplitude[:, 0], amplitude[:, 1]),
+                "explained_share": found.explained_share,
+            },
+        )
+
+    def noise_p_values(
+        self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
+    ) -> Values:
+        """How often the autocorrelation of white activity decays at least as much."""
+        lags = plan.axis.size
+        once = np.ones((1, plan.time.number))
+        total, number = np.zeros((1, lags)), np.zeros((1, lags))
+        for part in parts():
+            correlogram = correlogram_of(part, self.bin_ms, lags, plan.time)
+            if not layer:
+                total, number = correlogram.curves(once)[0], np.ones((1, 1))
+                break
+            more, neurons = correlogram.total(once)
+            total, number = total + more, number + neurons
+        curves = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+        activity = (_binned(part, self.bin_ms) for part in parts())
+        noise = noise_of_mean(activity, rng) if layer else noise_of_neurons(next(activity))
+        pairs = plan.time.pairs(np.arange(lags + 1)).sum(axis=0).astype(np.float64)
+        explained = partial(self._explained, pairs=pairs[1:], window_ms=plan.window_ms)
+        return noise_p_values(explained(curves), noise, pairs, explained, rng)
+
+    def _explained(self, curves: Values, pairs: Values, window_ms: float) -> Values:
+        """How much a decay of the autocorrelation explains."""
+        lags = np.arange(1, pairs.size + 1)
+        found = fit_decay(
+            curves, bin_ms=self.bin_ms, lags=lags, weights=pairs, window_ms=window_ms, start=self.start, sign=self.sign
+        )
+        return found.explained
+
+
+def _binned(part: Activity, bin_ms: float) -> BinnedSpikes | Values:
+    """The part as the noise test takes it."""
+    binned = binned_spikes(part, bin_ms)
+    return counts_of(part, bin_ms) if binned is None else binned
