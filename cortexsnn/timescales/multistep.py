@@ -42,7 +42,7 @@ METHODS = ("trialseparated", "stationarymean")
 # Rounding leaves activity that never changes with a variance of about 1e-16 of its scale.
 _NO_VARIANCE = 1e-12
 # Transforms of more numbers than these no longer fit the cache of a processor.
-_NUMBERS_AT_A_TIME = 500_000
+_NUMBERS_AT_A_TIME = 60_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,8 @@ def _slope(pairs: Values, early: Values, late: Values, product: Values, square: 
     mean = np.divide(early, pairs, out=np.zeros_like(early), where=pairs > 0)
     variance = square - mean * early
     varies = variance > _NO_VARIANCE * square
-    return np.divide(product - mean * late, variance, out=np.full(early.shape, np.nan), where=varies)
+    slope: Values = np.full(early.shape, np.nan)
+    return np.divide(product - mean * late, variance, out=slope, where=varies)
 
 
 def _checked(counts: ArrayLike, steps: ArrayLike, blocks: TimeBlocks) -> tuple[NDArray[Any], Whole]:
@@ -136,6 +137,10 @@ def _checked(counts: ArrayLike, steps: ArrayLike, blocks: TimeBlocks) -> tuple[N
     if not whole or chosen.min() < 1 or chosen.max() > longest - 2:
         raise InputError("steps", steps, f"whole numbers of bins, from 1 to {longest - 2}",
                          "two bins less than the longest trial has")  # fmt: skip
+    shortest = int(blocks.bins.min()) // blocks.per_trial
+    if blocks.per_trial > 1 and shortest < chosen.max():
+        raise InputError("number of bins in the shortest block", shortest, f"at least {chosen.max()}, the largest step",
+                         "time_blocks chooses such blocks")  # fmt: skip
     return activity[:, :longest], chosen.astype(np.int64)
 
 
@@ -164,46 +169,53 @@ def _parts(bins: Whole, units: int) -> Iterator[tuple[slice, slice]]:
                 yield slice(trial, min(trial + trials_at_once, end)), slice(unit, min(unit + units_at_once, units))
 
 
+def _added(values: NDArray[Any], starts: Whole) -> NDArray[Any]:
+    """Add up trials, the first axis, from one start to the next."""
+    return values if starts.size == len(values) else np.asarray(np.add.reduceat(values, starts, axis=0))
+
+
 def _products(early: Values, late: Values, steps: Whole, starts: Whole) -> Values:
     """Sums of early(t) late(t + k) over all t, which are 0 outside, from (trial, unit, bin) to (start, unit, step)."""
     length = fft.next_fast_len(early.shape[2] + int(steps.max()), real=True)
     spectrum = fft.rfft(early, length)
-    spectrum = spectrum.conj() * (spectrum if late is early else fft.rfft(late, length))
+    other = spectrum if late is early else fft.rfft(late, length)
+    np.multiply(spectrum.conj(), other, out=spectrum)
     return np.asarray(fft.irfft(_added(spectrum, starts), length)[:, :, steps])
 
 
-def _added(values: NDArray[Any], starts: Whole) -> NDArray[Any]:
-    """Add up trials, the first axis, from one start to the next."""
-    return values if starts.size == len(values) else np.add.reduceat(values, starts, axis=0)
+def _of_first(values: Values, number: Whole) -> Values:
+    """Sums of the first so many bins, from (..., bin) to (..., number)."""
+    most = int(number.max())
+    so_far = np.zeros((*values.shape[:-1], most + 1))
+    np.cumsum(values[..., :most], axis=-1, out=so_far[..., 1:])
+    return so_far[..., number]
 
 
-def _between(values: Values, edges: Whole) -> Values:
-    """Sums of (trial, unit, bin) from edge to edge, (edge, step), shape (trial, piece, unit, step)."""
-    # One sum per stretch between two edges is less work than one per bin.
-    points, place = np.unique(np.append(edges, 0), return_inverse=True)
-    so_far = np.zeros((*values.shape[:2], points.size))
-    stretches = np.add.reduceat(values, points[points < values.shape[2]], axis=2)
-    np.cumsum(stretches[:, :, : points.size - 1], axis=2, out=so_far[:, :, 1:])
-    return np.moveaxis(np.diff(so_far[:, :, place[:-1].reshape(edges.shape)], axis=2), 2, 1)
+def _piece_sums(values: Values, begin: int, end: int, steps: Whole, starts: Whole) -> Values:
+    """Sums as in `_Sums` but for pairs, over those that begin in bins `begin` to `end` - 1 of trials.
+
+    From (trial, unit, bin) to (4, start, unit, step); trials are added up from one start to the next.
+    """
+    bins, furthest = values.shape[2], int(steps.max())
+    piece, after = values[:, :, begin:end], values[:, :, end : end + furthest]
+    product = _products(piece, values[:, :, begin : end + furthest] if after.size else piece, steps, starts)
+    square = _added(piece**2, starts)
+    piece, after = _added(piece, starts), _added(after, starts)
+    # The last bins of a trial have no bin k later.
+    last = np.clip(steps - (bins - end), 0, end - begin)
+    total = piece.sum(axis=2, keepdims=True)
+    early = total - _of_first(piece[:, :, ::-1], last)
+    late = total - _of_first(piece, np.minimum(steps, end - begin)) + _of_first(after, np.minimum(steps, bins - end))
+    return np.stack([
+        early, late, product, square.sum(axis=2, keepdims=True) - _of_first(square[:, :, ::-1], last)
+    ])  # fmt: skip
 
 
 def _sums(values: Values, steps: Whole, pieces: int, starts: Whole) -> Values:
-    """Sums of each piece of trials as in `_Sums` but for pairs, shape (4, start, piece, unit, step).
-
-    `values` as (trial, unit, bin); trials from one start to the next are added up.
-    """
-    bins, furthest = values.shape[2], int(steps.max())
-    edges = -(-np.arange(pieces + 1) * bins // pieces)
-    # Pairs that begin in the piece [a, b) have t + k < bins.
-    begins = np.minimum(edges[:, None], np.maximum(bins - steps, 0))
-    ends = np.minimum(edges[:, None] + steps, bins)
-    early = [values] if pieces == 1 else [values[:, :, a:b] for a, b in pairwise(edges)]
-    late = early if pieces == 1 else [values[:, :, a : b + furthest] for a, b in pairwise(edges)]
-    product = np.stack([_products(*both, steps, starts) for both in zip(early, late, strict=True)], axis=1)
-    total = _added(values, starts)
-    return np.stack([
-        _between(total, begins), _between(total, ends), product, _between(_added(values**2, starts), begins)
-    ])  # fmt: skip
+    """`_piece_sums` of equal pieces of the trials, shape (4, start, piece, unit, step)."""
+    edges = -(-np.arange(pieces + 1) * values.shape[2] // pieces)
+    parts = [_piece_sums(values, begin, end, steps, starts) for begin, end in pairwise(edges.tolist())]
+    return np.stack(parts, axis=2)
 
 
 def step_coefficients(counts: ArrayLike, steps: ArrayLike, blocks: TimeBlocks, *, method: str) -> BlockSums:
@@ -299,7 +311,8 @@ def population_counts(binned: BinnedSpikes) -> Values:
     """
     trials, longest = binned.bins.size, int(binned.bins.max())
     place = binned.trial * longest + binned.bin
-    return np.bincount(place, weights=binned.count, minlength=trials * longest).reshape(trials, longest, 1)
+    counts = np.bincount(place, weights=binned.count, minlength=trials * longest)
+    return counts.astype(np.float64).reshape(trials, longest, 1)
 
 
 def branching_parameter(tau_ms: ArrayLike, bin_ms: float) -> Values:

@@ -28,9 +28,13 @@ def _observed(value: Any, dimensions: int) -> bool:
     return offered and getattr(value, "ndim", 0) == dimensions
 
 
+def _is_list(values: Any) -> bool:
+    """Whether it goes through objects; the lists of Neo are no Python lists, and its trains and signals are arrays."""
+    return isinstance(values, Iterable) and not isinstance(values, str | bytes | np.ndarray)
+
+
 def _all_observed(values: Any, dimensions: int) -> bool:
-    plain = isinstance(values, str | bytes | np.ndarray) or not isinstance(values, Iterable)
-    return not plain and all(_observed(value, dimensions) for value in values)
+    return _is_list(values) and all(_observed(value, dimensions) for value in values)
 
 
 def _trials(data: Any) -> list[list[Any]]:
@@ -50,7 +54,7 @@ def _trials(data: Any) -> list[list[Any]]:
             raise InputError("data", f"a list of trains of {len(segments)} segments", "the trains of one segment",
                              "of a list of Segments, each is a trial")  # fmt: skip
         return [list(data)]
-    if isinstance(data, list | tuple) and all(hasattr(part, "spiketrains") or _all_observed(part, 1) for part in data):
+    if _is_list(data) and all(hasattr(part, "spiketrains") or _all_observed(part, 1) for part in data):
         return [trial for part in data for trial in _trials(part)]
     raise InputError("data", data, _EXPECTED, _PLAIN)
 
@@ -64,14 +68,10 @@ def _scale(units: Any, wanted: Any, what: str) -> float:
 
 
 def _seconds(train: Any, what: str) -> tuple[Values, float, float]:
-    """Times of a train from its t_start, and its t_start and t_stop, in seconds."""
+    """Times of a train, its t_start and its t_stop, in seconds."""
     # Not by the train itself, which keeps float32, and would round again.
     times = np.asarray(train.magnitude, dtype=np.float64) * _scale(train.units, "s", what)
     start, stop = _scale(train.t_start, "s", what), _scale(train.t_stop, "s", what)
-    times = times - start
-    # Conversion may round a spike at an edge to just outside of it.
-    for edge in (0.0, stop - start):
-        times = np.where(np.abs(times - edge) < _SAME_S, edge, times)
     return times, start, stop
 
 
@@ -92,7 +92,7 @@ def _in_order_of_names(trials: list[list[Any]]) -> tuple[list[list[Any]], list[s
 
 
 def _trial_in_seconds(trains: list[Any], number: int) -> tuple[list[Values], float]:
-    """Times of all trains of a trial, and how long it was."""
+    """Times of all trains of a trial from its start, and how long it was."""
     read = [_seconds(train, f"neuron {place} in trial {number}") for place, train in enumerate(trains)]
     starts, stops = np.array([start for _, start, _ in read]), np.array([stop for *_, stop in read])
     if max(np.ptp(starts), np.ptp(stops)) > _SAME_S:
@@ -100,7 +100,12 @@ def _trial_in_seconds(trains: list[Any], number: int) -> tuple[list[Values], flo
         raise InputError(f"t_start and t_stop of neuron {odd} in trial {number} in s", (starts[odd].item(),
                          stops[odd].item()), f"{starts[0]:g} and {stops[0]:g}, as of neuron 0",
                          f"time_slice cuts trains; all hold {starts.max():g} to {stops.min():g}")  # fmt: skip
-    return [times for times, *_ in read], float(stops[0] - starts[0])
+    duration = float(stops[0] - starts[0])
+    from_start = [times - starts[0] for times, *_ in read]
+    # Conversion may round a spike at an edge of the window to just outside of it.
+    for edge in (0.0, duration):
+        from_start = [np.where(np.abs(times - edge) < _SAME_S, edge, times) for times in from_start]
+    return from_start, duration
 
 
 def from_neo(data: Any, *, neurons: ArrayLike | None = None, name: str = "population") -> SpikeTrains | Signals:
@@ -140,7 +145,7 @@ def from_neo(data: Any, *, neurons: ArrayLike | None = None, name: str = "popula
     cortexsnn.errors.InputError: data is [0.03, 0.07]; expected a neo Block, Segments, SpikeTrains or AnalogSignals...
     """
     signals = [data] if _observed(data, 2) else data
-    if isinstance(signals, list | tuple) and signals and _all_observed(signals, 2):
+    if _all_observed(signals, 2) and len(signals):
         return _signals(signals, neurons, name)
     trials = _trials(data)
     number = min((len(trains) for trains in trials), default=0)
