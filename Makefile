@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= train,sweep,tensorboard,nir,test,lint
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: demo install test test-slow test-without-torch test-frameworks lint clean
+.PHONY: demo install test test-slow test-without-torch test-frameworks test-peers lint clean
 .DELETE_ON_ERROR:
 
 demo: install
@@ -45,5 +45,14 @@ test-frameworks:
 		snntorch norse -e ".[nir,test]"
 	$(BIN)/python -m pytest -q tests/frameworks tests/docs/test_exchange_page.py
 
+# The estimators of others, and the objects that hold recordings, have one too.
+test-peers: VENV = .venv-peers
+test-peers: BIN = .venv-peers/bin
+test-peers:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -c constraints-peers.txt \
+		mrestimator elephant statsmodels neo pynapple pynwb specparam -e ".[test]"
+	$(BIN)/python -m pytest -q tests/peers
+
 clean:
-	rm -rf $(VENV) .venv-frameworks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-frameworks .venv-peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -89,13 +89,15 @@ def tau_set_and_measured(
 
 
 def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = OKABE_ITO[0]) -> Axes:
-    """Autocorrelation of one layer with its fit; filled points are those that were fitted.
+    """Autocorrelation of one layer with its fit.
+
+    Filled points are those that were fitted; a dotted line marks where the fit begins.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
     timescales : xarray.Dataset
-        Of `cortexsnn.timescales.estimate`.
+        Of `cortexsnn.timescales.estimate`, by any estimator over lags.
     layer : str
     colour : str
 
@@ -110,6 +112,9 @@ def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = 
     ax.plot(lag[in_fit], values[in_fit], "o", markersize=3, color=colour)
     ax.plot(lag[~in_fit], values[~in_fit], "o", markersize=3, color=colour, markerfacecolor="white")
     ax.plot(lag, fitted, color="#222222", linewidth=1.2)
+    if in_fit.any():
+        # Where the start rule let the fit begin.
+        ax.axvline(lag[in_fit][0], color=GREY, linewidth=0.8, linestyle=":", zorder=0)
     if np.isfinite(one["tau_ms"]):
         high = float(one["tau_high_ms"])
         interval = f"{float(one['tau_low_ms']):.0f}, {f'{high:.0f}' if np.isfinite(high) else '∞'}"
@@ -120,7 +125,8 @@ def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = 
     ax.set_title(layer)
     ax.set_xlim(0, float(lag[-1]) * 1.02)
     ax.set_xlabel("lag (ms)")
-    ax.set_ylabel("correlation across trials")
+    across = "estimator" not in one.coords or one["estimator"].item() == "pearson_trials"
+    ax.set_ylabel("correlation across trials" if across else "autocorrelation")
     return ax
 
 

@@ -18,6 +18,7 @@ Values = NDArray[np.float64]
 
 # A spike on the edge between two bins belongs to the later one although 0.3 / 0.1 is a little less than 3.
 _EDGE = 1e-6
+_MILLISECONDS_LIKELY = 50.0
 
 
 def _labels(neurons: ArrayLike | None, number: int) -> NDArray[Any]:
@@ -326,6 +327,8 @@ class SpikeTrains:
         """
         width = float(positive("bin_ms", bin_ms, "a positive number of milliseconds")) / 1000.0
         bins = np.floor(self.durations_s / width + _EDGE).astype(np.int64)
+        if bins.min() < 1:
+            raise InputError("bin_ms", bin_ms, f"at most {1000 * self.durations_s.min():g}, the shortest trial")
         which = np.floor(self.time_s / width + _EDGE).astype(np.int64)
         inside = which < bins[self.trial]
         neuron, trial, which = self.neuron[inside], self.trial[inside], which[inside]
@@ -419,5 +422,5 @@ def _check_times(times: Values, what: str, duration_s: float) -> None:
     if np.any(np.diff(times) < 0):
         raise InputError(what, "times out of order", "times in ascending order", "numpy.sort puts them in order")
     if times.size and times.max() > duration_s:
-        raise InputError(what, float(times.max()), f"times up to the duration of {duration_s:g} s",
-                         "are they in milliseconds?")  # fmt: skip
+        hint = "are they in milliseconds?" if times.max() > _MILLISECONDS_LIKELY * duration_s else ""
+        raise InputError(what, float(times.max()), f"times up to the duration of {duration_s:g} s", hint)

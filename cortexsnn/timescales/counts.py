@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from cortexsnn.errors import InputError
 from cortexsnn.recording import steps_per_trial
 
-__all__ = ["bin_counts"]
+__all__ = ["bin_counts", "whole_steps"]
 
 MINIMUM_BINS = 3
 # bin_ms = 0.3 and dt_s = 0.0001 are 3 steps only up to rounding.
 _TOLERANCE_IN_STEPS = 1e-6
 
 
-def _whole_steps(field: str, duration_ms: float, dt_ms: float, fewest: int) -> int:
+def whole_steps(field: str, duration_ms: float, dt_ms: float, fewest: int) -> int:
     """Turn a duration into time steps, or refuse one that ends between two of them and name its neighbours."""
     steps = round(duration_ms / dt_ms)
     if abs(duration_ms / dt_ms - steps) > _TOLERANCE_IN_STEPS * max(1, steps):
@@ -79,8 +79,8 @@ def bin_counts(recording: xr.DataTree, population: str, bin_ms: float, start_ms:
         raise InputError("bin_ms", bin_ms, "a positive number of milliseconds")
     if not (math.isfinite(start_ms) and start_ms >= 0):
         raise InputError("start_ms", start_ms, "milliseconds from the start of the trial, at least 0")
-    width = _whole_steps("bin_ms", bin_ms, dt_ms, fewest=1)
-    start = _whole_steps("start_ms", start_ms, dt_ms, fewest=0)
+    width = whole_steps("bin_ms", bin_ms, dt_ms, fewest=1)
+    start = whole_steps("start_ms", start_ms, dt_ms, fewest=0)
     bins = (int(durations.min()) - start) // width
     if bins < MINIMUM_BINS:
         raise InputError("bin_ms", bin_ms,

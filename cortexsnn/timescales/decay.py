@@ -1,7 +1,7 @@
 """The decay of autocorrelations, fitted as one or two exponentials with or without a level.
 
 R(k) = sum of A_i exp(-k * bin / tau_i) + level, with k the lag in bins, for many curves at once. Each lag weighs as
-the number of pairs it was averaged over. The fit is the global least squares optimum (see `variable_projection`).
+the number of pairs it was averaged over. The fit is the global least squares optimum (see `sums_of_exponentials`).
 
 Which of two timescales is *the* timescale follows Rudelt et al. 2024 (https://doi.org/10.1371/journal.pcbi.1012355),
 the one of larger amplitude, with one care: the amplitude compared is the contribution at the first fitted lag, because

@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexsnn.timescales.variable_projection import Curves, Exponentials, fit_one, fit_two
+from cortexsnn.timescales.sums_of_exponentials import Exponentials, fit_one, fit_two
+from cortexsnn.timescales.variable_projection import Curves
 
 __all__ = ["CRITERIA", "FEWEST_LAGS", "MODELS", "SIGNS", "STARTS", "Chosen", "Model", "Task", "best_models"]
 

@@ -17,7 +17,7 @@ from cortexsnn.errors import InputError
 from cortexsnn.recording import populations
 from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
 from cortexsnn.timescales.blocks import draws
-from cortexsnn.timescales.counts import _whole_steps
+from cortexsnn.timescales.counts import whole_steps
 from cortexsnn.timescales.estimators import Activity, Estimator, estimator_of
 from cortexsnn.timescales.estimators.contract import Fit, Plan, Source, finite, summed
 from cortexsnn.timescales.recordings import RecordedSpikes, potential_of
@@ -399,7 +399,7 @@ def estimate(
     generator(rng)
     sources = _sources(data, of, start_ms, stop_ms)
     if isinstance(data, xr.DataTree):
-        _whole_steps("bin_ms", made.bin_ms, 1000.0 * float(data.attrs["dt_s"]), fewest=1)
+        whole_steps("bin_ms", made.bin_ms, 1000.0 * float(data.attrs["dt_s"]), fewest=1)
     about: dict[str, Any] = {"source": ""}
     if isinstance(data, xr.DataTree):
         about = {"source": str(data.attrs.get("source", "")), "network": str(data.attrs.get("network", ""))}

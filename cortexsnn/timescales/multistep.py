@@ -105,7 +105,7 @@ class _MeanOfTrials:
 
 
 def _weighted(drawn: Values, sums: Values) -> Values:
-    return np.tensordot(drawn, sums, axes=1)
+    return np.asarray(np.tensordot(drawn, sums, axes=1), dtype=np.float64)
 
 
 def _ratio(total: Values, number: Values) -> Values:
@@ -144,17 +144,6 @@ def _checked(counts: ArrayLike, steps: ArrayLike, blocks: TimeBlocks) -> tuple[N
     return activity[:, :longest], chosen.astype(np.int64)
 
 
-def _levels(activity: NDArray[Any]) -> Values:
-    """About the mean of each unit, shape (unit, 1); `activity` as (trial, unit, bin)."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        level = activity.mean(axis=2, dtype=np.float64).mean(axis=0)
-    if not np.all(np.isfinite(level)):
-        unit = int(np.argmin(np.isfinite(level)))
-        raise InputError(f"activity of unit {unit}", "NaN or infinity", "finite numbers",
-                         "interpolate gaps, or cut epochs around them")  # fmt: skip
-    return level[:, None]
-
-
 def _parts(bins: Whole, units: int) -> Iterator[tuple[slice, slice]]:
     """Trials of equal length that follow each other, and units, so many that their transforms stay in the cache."""
     starts = np.flatnonzero(np.diff(bins, prepend=-1))
@@ -167,6 +156,29 @@ def _parts(bins: Whole, units: int) -> Iterator[tuple[slice, slice]]:
         for trial in range(start, end, trials_at_once):
             for unit in range(0, units, units_at_once):
                 yield slice(trial, min(trial + trials_at_once, end)), slice(unit, min(unit + units_at_once, units))
+
+
+def _levels(activity: NDArray[Any]) -> Values:
+    """About the mean of each unit, shape (unit, 1); `activity` as (trial, unit, bin)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.nan_to_num(activity.mean(axis=2, dtype=np.float64).mean(axis=0))[:, None]
+
+
+def _centred(activity: NDArray[Any], part: tuple[slice, slice], bins: int, levels: Values | None) -> Values:
+    """Some trials and units of (trial, unit, bin), each unit less its level, or each trial less its own mean.
+
+    Slopes do not depend on what is subtracted, but their rounding errors do.
+    """
+    trials, units = part
+    values = activity[trials, units, :bins].astype(np.float64, order="C")
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = values.mean(axis=2, keepdims=True)
+    if not np.all(np.isfinite(mean)):
+        trial, unit, _ = np.argwhere(~np.isfinite(mean))[0]
+        where = f"activity in trial {trials.start + trial} of unit {units.start + unit}"
+        raise InputError(where, "NaN or infinity", "finite numbers", "interpolate gaps, or cut epochs around them")
+    values -= mean if levels is None else levels[units]
+    return values
 
 
 def _added(values: NDArray[Any], starts: Whole) -> NDArray[Any]:
@@ -183,12 +195,19 @@ def _products(early: Values, late: Values, steps: Whole, starts: Whole) -> Value
     return np.asarray(fft.irfft(_added(spectrum, starts), length)[:, :, steps])
 
 
-def _of_first(values: Values, number: Whole) -> Values:
+def _first(values: Values, number: Whole) -> Values:
     """Sums of the first so many bins, from (..., bin) to (..., number)."""
+    sums = np.zeros((*values.shape[:-1], int(number.max()) + 1))
+    np.cumsum(values[..., : sums.shape[-1] - 1], axis=-1, out=sums[..., 1:])
+    return sums[..., number]
+
+
+def _all_but_last(values: Values, number: Whole) -> Values:
+    """Sums of all but the last so many bins, from (..., bin) to (..., number)."""
     most = int(number.max())
-    so_far = np.zeros((*values.shape[:-1], most + 1))
-    np.cumsum(values[..., :most], axis=-1, out=so_far[..., 1:])
-    return so_far[..., number]
+    # Nothing is subtracted from a sum, which would leave rounding errors where activity ends.
+    start = values.shape[-1] - most
+    return values[..., :start].sum(axis=-1, keepdims=True) + _first(values[..., start:], most - number)
 
 
 def _piece_sums(values: Values, begin: int, end: int, steps: Whole, starts: Whole) -> Values:
@@ -203,12 +222,9 @@ def _piece_sums(values: Values, begin: int, end: int, steps: Whole, starts: Whol
     piece, after = _added(piece, starts), _added(after, starts)
     # The last bins of a trial have no bin k later.
     last = np.clip(steps - (bins - end), 0, end - begin)
-    total = piece.sum(axis=2, keepdims=True)
-    early = total - _of_first(piece[:, :, ::-1], last)
-    late = total - _of_first(piece, np.minimum(steps, end - begin)) + _of_first(after, np.minimum(steps, bins - end))
-    return np.stack([
-        early, late, product, square.sum(axis=2, keepdims=True) - _of_first(square[:, :, ::-1], last)
-    ])  # fmt: skip
+    late = _all_but_last(piece[:, :, ::-1], np.minimum(steps, end - begin))
+    late += _first(after, np.minimum(steps, bins - end))
+    return np.stack([_all_but_last(piece, last), late, product, _all_but_last(square, last)])
 
 
 def _sums(values: Values, steps: Whole, pieces: int, starts: Whole) -> Values:
@@ -268,19 +284,17 @@ def step_coefficients(counts: ArrayLike, steps: ArrayLike, blocks: TimeBlocks, *
     separate = method == METHODS[0]
     # A block of whole trials needs no more of them than their slopes.
     of_slopes = separate and pieces == 1
-    levels = _levels(activity)
+    levels = None if separate else _levels(activity)
     total = np.zeros((2 if of_slopes else 4, -(-trials // blocks.trials_in_block), pieces, units, chosen.size))
-    for part, group in _parts(bins, units):
-        values = activity[part, group, : bins[part.start]].astype(np.float64, order="C")
-        # Slopes do not depend on what is subtracted, but their rounding errors do.
-        values -= values.mean(axis=2, keepdims=True) if separate else levels[group]
-        trial = np.arange(part.start, part.stop)
+    for part in _parts(bins, units):
+        values = _centred(activity, part, int(bins[part[0].start]), levels)
+        trial = np.arange(part[0].start, part[0].stop)
         block, starts = np.unique(trial // blocks.trials_in_block, return_index=True)
-        sums = _sums(values, chosen, pieces, trial - part.start if of_slopes else starts)
+        sums = _sums(values, chosen, pieces, trial - trial[0] if of_slopes else starts)
         if of_slopes:
             slopes = _slope(np.maximum(values.shape[2] - chosen, 0.0), *sums)
             sums = np.add.reduceat([np.nan_to_num(slopes), np.isfinite(slopes)], starts, axis=1)
-        total[:, block[0] : block[-1] + 1, :, group] += sums
+        total[:, block[0] : block[-1] + 1, :, part[1]] += sums
     total = total.reshape(len(total), blocks.number, units, chosen.size)
     if of_slopes:
         return _MeanSlopes(*total)

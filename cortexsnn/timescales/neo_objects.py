@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ def _observed(value: Any, dimensions: int) -> bool:
 
 def _is_list(values: Any) -> bool:
     """Whether it goes through objects; the lists of Neo are no Python lists, and its trains and signals are arrays."""
-    return isinstance(values, Iterable) and not isinstance(values, str | bytes | np.ndarray)
+    listed = isinstance(values, Iterable) and isinstance(values, Sized)
+    return listed and not isinstance(values, str | bytes | np.ndarray)
 
 
 def _all_observed(values: Any, dimensions: int) -> bool:

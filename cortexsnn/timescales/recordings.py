@@ -17,7 +17,7 @@ from cortexsnn.recording import steps_per_trial
 from cortexsnn.recording.blocks import blocks
 from cortexsnn.recording.files import check_spikes, reading
 from cortexsnn.timescales.activity import Signals, SpikeTrains
-from cortexsnn.timescales.counts import _whole_steps
+from cortexsnn.timescales.counts import whole_steps
 
 __all__ = ["RecordedSpikes", "from_recording", "potential_of"]
 
@@ -40,10 +40,10 @@ def _window(recording: xr.DataTree, start_ms: float, stop_ms: float | None) -> t
     ends = steps_per_trial(recording)
     if not ends.size:
         raise InputError("number of trials in the recording", 0, "at least 1")
-    start = _whole_steps("start_ms", not_negative("start_ms", start_ms), dt_ms, fewest=0)
+    start = whole_steps("start_ms", not_negative("start_ms", start_ms), dt_ms, fewest=0)
     shortest_ms = int(ends.min()) * dt_ms
     if stop_ms is not None:
-        stop = _whole_steps("stop_ms", not_negative("stop_ms", stop_ms), dt_ms, fewest=1)
+        stop = whole_steps("stop_ms", not_negative("stop_ms", stop_ms), dt_ms, fewest=1)
         if stop <= start:
             raise InputError("stop_ms", stop_ms, f"more than start_ms = {start_ms:g}")
         ends = np.minimum(ends, stop)

@@ -218,6 +218,8 @@ def power_spectra(values: NDArray[Any], step_ms: float, *, segment_s: float = 1.
         pieces = np.lib.stride_tricks.sliding_window_view(given[trial], steps, axis=0)
         for begin in range(0, starts.size, at_a_time):
             piece = np.asarray(pieces[starts[begin : begin + at_a_time]], dtype=np.float64)
+            # Less its first value a constant is exactly 0, and then so is its mean.
+            piece = piece - piece[:, :, :1]
             found = fft.rfft((piece - piece.mean(axis=2, keepdims=True)) * window, axis=2)[:, :, places]
             first = trial * starts.size + begin
             np.add.at(power, block[first : first + len(piece)], scale * (found.real**2 + found.imag**2))
@@ -264,7 +266,7 @@ def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, floa
     if kind == "lorentzian":
         return _Shape(lorentzian, white, floor, (knees, *floors))
     if kind == "knee":
-        return _Shape(lorentzian, white, floor, (knees, (*_EXPONENTS, _EXPONENT_STEPS), *floors))
+        return _Shape(lorentzian, white, floor, ((*knees[:2], _KNEES // 2), (*_EXPONENTS, _EXPONENT_STEPS), *floors))
     if sampling is not None:
         sampled, white = _sampled_process(frequency_hz, *sampling)
         if kind == "ar1":
@@ -285,12 +287,14 @@ def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[C
     place = np.rint(frequency_hz * steps * step_s).astype(np.int64)
     neighbour = place + np.array([[-1], [0], [1]])
     share = np.where(neighbour == 0, 0.0, np.array([[-0.23], [0.54], [-0.23]]))
-    angles, where = np.unique(neighbour, return_inverse=True)
-    cosine, sine = np.cos(2 * np.pi * angles / steps), np.sin(2 * np.pi * angles / steps)
+    places, which = np.unique(neighbour, return_inverse=True)
+    where = which.reshape(neighbour.shape)
+    cosine, sine = np.cos(2 * np.pi * places / steps), np.sin(2 * np.pi * places / steps)
     full = 0.54**2 + 2 * 0.23**2
 
     def mixed(values: Values, shares: Values) -> Values:
-        return sum((shares[i] * values[:, where[i]] for i in range(1, 3)), start=shares[0] * values[:, where[0]])
+        below, here, above = (values[:, column] for column in where)
+        return np.asarray(shares[0] * below + shares[1] * here + shares[2] * above)
 
     def power(parameters: Values) -> Values:
         rate = 2 * np.pi * np.exp(parameters) * step_s
@@ -333,15 +337,12 @@ def _residual(log_power: Values, weights: Values, fitted: Values) -> tuple[Value
     return difference - level, level
 
 
-def _searched(shape: _Shape, log_power: Values, weights: Values) -> Values:
-    """Best parameters on a grid, shape (curve, parameter)."""
-    axes = [np.linspace(*axis) for axis in shape.axes]
-    grid = np.array(list(product(*axes)), dtype=np.float64)
-    table = shape.log10(grid)
+def _searched(grid: Values, table: Values, log_power: Values, weights: Values) -> Values:
+    """Best parameters of a `grid` of them, whose curves are in the `table`, shape (curve, parameter)."""
     centred, _ = _residual(log_power, weights, np.zeros(1))
-    # Weighted variance of power less curve, but for the part that all curves share.
-    mean = weights @ table.T / weights.sum(axis=1, keepdims=True)
-    misfit = weights @ (table**2).T - 2 * (weights * centred) @ table.T - mean**2 * weights.sum(axis=1, keepdims=True)
+    total = weights.sum(axis=1, keepdims=True)
+    # The weighted variance of power less curve, but for the part that does not depend on the curve.
+    misfit = weights @ (table**2).T - 2 * (weights * centred) @ table.T - (weights @ table.T) ** 2 / total
     return np.asarray(grid[np.argmin(misfit, axis=1)])
 
 
@@ -381,11 +382,12 @@ def _refined(shape: _Shape, log_power: Values, weights: Values, parameters: Valu
 
 def _solved(shape: _Shape, coarse: _Shape, begins: NDArray[np.int64], log_power: Values, valid: Values) -> Values:
     """Parameters that fit but for peaks, shape (curve, parameter); `coarse` is the shape for groups of frequencies."""
-    weights = valid
+    grid = np.array(list(product(*(np.linspace(*axis) for axis in shape.axes))), dtype=np.float64)
+    table, weights = coarse.log10(grid), valid
     for _ in range(_SEARCHES):
         grouped = np.add.reduceat(weights, begins, axis=1)
         mean = np.add.reduceat(weights * log_power, begins, axis=1) / np.maximum(grouped, 1e-12)
-        parameters = _refined(coarse, mean, grouped, _searched(coarse, mean, grouped), _SEARCH_STEPS)
+        parameters = _refined(coarse, mean, grouped, _searched(grid, table, mean, grouped), _SEARCH_STEPS)
         residual, _ = _residual(log_power, weights, shape.log10(parameters))
         weights, _, _ = _robust(residual, valid)
     for _ in range(_POLISHES):
@@ -495,13 +497,15 @@ def fit_knee(
     if not np.all(np.isfinite(frequency)) or np.any(frequency <= 0) or np.any(np.diff(frequency) <= 0):
         raise InputError("frequency_hz", frequency, "positive frequencies in ascending order")
     kind, floor = MODELS[model]
+    if step_ms is not None or kind == "ar1":
+        step_ms = float(positive("step_ms", step_ms, "the time step of the signal in milliseconds"))
     highest = np.inf if step_ms is None or kind == "ar1" else _ALIASED * 500.0 / step_ms
     lowest, highest = (0.0, highest) if range_hz is None else range_hz
     inside = (frequency >= lowest) & (frequency <= highest)
     if inside.sum() < _FEWEST_FREQUENCIES:
         raise InputError("frequencies in range", int(inside.sum()), f"at least {_FEWEST_FREQUENCIES}",
                          "longer segments have more")  # fmt: skip
-    sampling = _sampling_of(frequency, step_ms) if kind == "ar1" else None
+    sampling = _sampling_of(frequency, step_ms) if kind == "ar1" and step_ms else None
     values, frequency = values[:, inside], frequency[inside]
     parts = [
         _fit_part(values[begin : begin + _CURVES_AT_A_TIME], frequency, kind, floor, sampling)
@@ -514,9 +518,9 @@ def fit_knee(
     )  # fmt: skip
 
 
-def _sampling_of(frequency_hz: Values, step_ms: float | None) -> tuple[int, float]:
+def _sampling_of(frequency_hz: Values, step_ms: float) -> tuple[int, float]:
     """Steps in a segment and duration of a step in s."""
-    step_s = float(positive("step_ms", step_ms, "the time step in ms of the signal, which ar1 needs")) / 1000.0
+    step_s = step_ms / 1000.0
     spacing = float(frequency_hz[-1] - frequency_hz[0]) / (frequency_hz.size - 1)
     place = frequency_hz / spacing
     if np.any(np.abs(place - np.rint(place)) > 1e-6 * place.size) or frequency_hz[-1] * step_s > 0.5:
@@ -562,8 +566,9 @@ def _fit_part(
     exponent = parameters[:, 1] if kind == "knee" else np.full(len(knee), 2.0)
     outside |= (kind == "knee") & (np.abs(exponent - np.mean(_EXPONENTS)) > np.ptp(_EXPONENTS) / 2 - _AT_BOUND)
     height = 10.0 ** level[:, 0]
+    explained = 1.0 - np.divide(misfit, flat, out=np.ones_like(flat), where=flat > 0)
     found[:, enough] = (
-        knee, exponent, height, height * np.exp(parameters[:, -1]) if floor else np.zeros(len(knee)), 1 - misfit / flat
+        knee, exponent, height, height * np.exp(parameters[:, -1]) if floor else np.zeros(len(knee)), explained
     )  # fmt: skip
     status[enough] = np.select(
         [~decays, outside, ~bends],

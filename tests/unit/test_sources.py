@@ -48,7 +48,7 @@ def uneven(rng, *, dt_s=0.001, steps=(40, 25, 33), neurons=4, rate=0.3):
 # A spike of step s is in bin s // n, whatever the rounding of s * dt and n * dt.
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     dt_s=st.one_of(st.sampled_from([1e-4, 1e-3, 1 / 3000, 0.0007, 1 / 30000, 0.01]), st.floats(1e-5, 0.1)),
     width=st.integers(1, 10_000),
@@ -259,7 +259,7 @@ def test_labels_of_counts_are_one_for_each_neuron():
 # Epochs of a continuous recording.
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     shuffled=st.booleans(),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.autocorrelation import ResampledTrials, correlation_across_trials, shuffled_bin_curves
 from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
+from cortexsnn.timescales.decay import fit_decay
 from cortexsnn.timescales.estimators.contract import (
     Activity,
     Fit,
@@ -23,7 +24,7 @@ from cortexsnn.timescales.estimators.contract import (
     finite,
     whole_bins,
 )
-from cortexsnn.timescales.exponential import MINIMUM_LAGS, fit_exponential
+from cortexsnn.timescales.exponential import MINIMUM_LAGS
 from cortexsnn.timescales.status import Status
 
 __all__ = ["PearsonTrials"]
@@ -35,6 +36,8 @@ MINIMUM_TRIALS = 11
 # With 5 bins there are too few orders of the bins for any decay to stand out from them at the level of the test.
 MINIMUM_BINS = 6
 SHUFFLES = 999
+# The largest drop of a single neuron's curve may be noise at any lag.
+START_WITHIN = 3
 _NUMBERS_AT_A_TIME = 8_000_000
 
 
@@ -107,12 +110,16 @@ class PearsonTrials:
 
     def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
         """Fit with the rules of the class."""
-        found = fit_exponential(curves, bin_ms=self.bin_ms, bins=round(plan.window_ms / self.bin_ms))
+        lags, bins = np.arange(1, plan.axis.size + 1), round(plan.window_ms / self.bin_ms)
+        found = fit_decay(
+            curves, bin_ms=self.bin_ms, lags=lags, weights=bins - lags, window_ms=plan.window_ms,
+            start="largest_drop", start_within=None if layer else START_WITHIN,
+        )  # fmt: skip
         return Fit(
             found.tau_ms,
             found.status,
             found.explained,
-            found.curve(plan.axis.size),
+            found.curve(lags),
             {
                 "amplitude": found.amplitude,
                 "offset": found.offset,
