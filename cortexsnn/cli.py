@@ -128,17 +128,27 @@ def _timescales(options: argparse.Namespace) -> None:
     from cortexsnn import pipeline, recording, timescales
 
     recorded = recording.load(options.recording)
-    bin_ms, start_ms = pipeline.measuring_protocol(recorded, options.bin_ms, options.start_ms)
+    bin_ms, start_ms = pipeline.measuring_protocol(recorded, options.bin_ms, options.start_ms, options.estimator)
+    max_lag_ms = {} if options.max_lag_ms is None else {"max_lag_ms": options.max_lag_ms}
     result = timescales.estimate(
         recorded,
+        options.estimator,
+        per=options.per,
         bin_ms=bin_ms,
         start_ms=start_ms,
-        max_lag_ms=options.max_lag_ms,
         bootstrap=options.bootstrap,
         rng=np.random.default_rng([options.seed, _BOOTSTRAP]),
         progress=not options.quiet,
+        **max_lag_ms,
     )
     timescales.save(result.assign_attrs(seed=options.seed), options.out)
+    if options.per == "neuron":
+        for layer, of_layer in result.groupby("layer"):
+            tau_ms = of_layer["tau_ms"].to_numpy()
+            known = np.isfinite(tau_ms)
+            middle = f", median {np.median(tau_ms[known]):.0f} ms" if known.any() else ""
+            print(f"{layer}: {known.sum()} of {known.size} neurons have a timescale{middle}")
+        return
     for layer in result["layer"].to_numpy().astype(str):
         one = result.sel(layer=layer)
         if np.isfinite(one["tau_ms"]):
@@ -235,11 +245,13 @@ def _parser() -> argparse.ArgumentParser:
     timescales = add("timescales", parents=[quiet, seeded], help="recording -> timescales")
     timescales.add_argument("recording", type=Path, help="recording file")
     timescales.add_argument("--out", type=Path, required=True, help="timescales file to write (.nc)")
-    timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; about 50 if not given")
+    timescales.add_argument("--estimator", default="pearson_trials", help="see docs/estimators.md")
+    timescales.add_argument("--per", choices=("layer", "neuron"), default="layer", help="one timescale for each")
+    timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; that of the estimator, about")
     timescales.add_argument(
         "--start-ms", type=float, default=None, help="start of the window; after the burn-in if not given"
     )
-    timescales.add_argument("--max-lag-ms", type=float, default=1000.0, help="longest lag")
+    timescales.add_argument("--max-lag-ms", type=float, default=None, help="longest lag; at most 1 s if not given")
     timescales.add_argument("--bootstrap", type=_whole(0), default=200, help="bootstrap draws")
     timescales.set_defaults(run=_timescales)
 

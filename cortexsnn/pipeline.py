@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cortexsnn import brian, cortex, datasets, recording, reference, timescales
 from cortexsnn.brian.agreement import compare_classes
+from cortexsnn.checks import choice
 from cortexsnn.datasets import Dataset
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.errors import InputError
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 _BURN_IN_IN_TAU, _WINDOW_IN_TAU = 2.0, 5.0
-_USUAL_BIN_MS = 50.0
 _MOST_DIFFERENCE = 1e-9
 
 
@@ -161,7 +161,10 @@ def annotated(recorded: xr.DataTree, kind: str, trials: Trials, seed: int | None
 
 
 def measuring_protocol(
-    recorded: xr.DataTree, bin_ms: float | None = None, start_ms: float | None = None
+    recorded: xr.DataTree,
+    bin_ms: float | None = None,
+    start_ms: float | None = None,
+    estimator: str = "pearson_trials",
 ) -> tuple[float, float]:
     """Bin and start of the window for measuring a recording.
 
@@ -169,9 +172,11 @@ def measuring_protocol(
     ----------
     recorded : xarray.DataTree
     bin_ms : float, optional
-        By default the whole number of time steps nearest to the 50 ms of Murray et al. 2014.
+        By default the whole number of time steps nearest to the bin of the estimator (the 50 ms of Murray et al. 2014).
     start_ms : float, optional
         By default the end of the recording's burn-in.
+    estimator : str
+        Name of the estimator.
 
     Returns
     -------
@@ -186,7 +191,8 @@ def measuring_protocol(
     """
     step_ms = 1000 * float(recorded.attrs["dt_s"])
     if bin_ms is None:
-        bin_ms = max(1, round(_USUAL_BIN_MS / step_ms)) * step_ms
+        choice("estimator", estimator, timescales.ESTIMATORS)
+        bin_ms = max(1, round(timescales.ESTIMATORS[estimator]().bin_ms / step_ms)) * step_ms
     if start_ms is None:
         start_ms = float(recorded.attrs.get("burn_in_ms", 0.0))
     return bin_ms, start_ms

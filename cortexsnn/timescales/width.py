@@ -33,6 +33,9 @@ _GREGORY = (1 / 12, -1 / 24, 19 / 720, -3 / 160, 863 / 60480)
 # The value at lag 0 is extrapolated from the first lags with a decay between these, in bins.
 _FIRST_LAGS = 10
 _FASTEST, _SLOWEST = 0.5, 1000.0
+_STANDARD_ERRORS = 3.0
+# White noise falls to its levels within the first bin.
+_SHORTEST_TAU_IN_BINS = 0.75
 _GRID, _REFINEMENTS, _AT_BOUND = 120, 40, 1e-4
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 
@@ -53,8 +56,9 @@ class WidthFit:
         Autocorrelation at lag 0 that the others were divided by.
     status : array of str
         A `Status` each: ok; no_decay if the level is not reached within the lags, or the width is longer than these;
-        too_short if the lags of an integral or sum last less than 5 tau; at_bound if the curve falls so fast that its
-        value at lag 0 cannot be extrapolated; no_variance if fewer than 3 lags are known.
+        too_short if the lags of an integral or sum last less than 5 tau; at_bound if tau is shorter than 3/4 of a bin,
+        as that of white noise, or too short to extrapolate to lag 0; not_better_than_noise if C(0) is less than three
+        standard errors, as far as `variance` tells; no_variance if fewer than 3 lags are known.
     """
 
     measure: str
@@ -64,8 +68,10 @@ class WidthFit:
     status: NDArray[np.str_]
 
 
-def _extrapolated(curves: Values, known: NDArray[np.bool_]) -> tuple[Values, NDArray[np.bool_]]:
-    """Value at lag 0 of the exponential through the first lags, and whether it falls too fast to tell."""
+def _extrapolated(
+    curves: Values, known: NDArray[np.bool_], variance: Values
+) -> tuple[Values, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Value at lag 0 of the exponential through the first lags, whether it falls too fast to tell, or may be noise."""
     first = slice(0, _FIRST_LAGS)
     weights = known[:, first].astype(np.float64)
     values = np.where(known, curves, 0.0)[:, first]
@@ -89,7 +95,9 @@ def _extrapolated(curves: Values, known: NDArray[np.bool_]) -> tuple[Values, NDA
         go_left = at(left)[0] >= at(right)[0]
         low, high = np.where(go_left, low, left), np.where(go_left, right, high)
     log_tau = (low + high) / 2
-    return at(log_tau)[1][:, 0], (log_tau - grid[0] < _AT_BOUND)[:, 0]
+    explained, zero = at(log_tau)
+    noise = (weights * variance[:, first]).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
+    return zero[:, 0], (log_tau - grid[0] < _AT_BOUND)[:, 0], explained[:, 0] < _STANDARD_ERRORS**2 * noise
 
 
 def _bridged(curves: Values) -> Values:
@@ -112,7 +120,8 @@ def _crossing(curves: Values, level: float) -> Values:
     # Between two lags a curve is an exponential, or, if it becomes negative, a straight line.
     bent = (low > 0) & (level > 0)
     above, below, to = (
-        np.where(bent, np.log(np.where(bent, x, 1.0)), x) for x in (high, low, np.full(high.shape, level))
+        np.where(bent, np.log(np.where(bent, height, 1.0)), height)
+        for height in (high, low, np.full(high.shape, level))
     )
     share = np.divide(above - to, above - below, out=np.ones_like(high), where=above != below)
     return np.where(reached.any(axis=1), after - 1 + share, np.nan)
@@ -177,9 +186,10 @@ def width(
     measure : {"integral", "sum", "acw0", "acw50", "decay"}
     zero_lag : {"one", "extrapolated"}
         C(0): 1 for the autocorrelation of a signal. Spikes add a peak at lag 0 that says nothing about time; for them
-        C(0) is what the exponential through the first 10 lags has at lag 0. It may be negative, as after refractoriness.
+        C(0) is what the exponential through the first 10 lags has at lag 0, a negative number for a refractory neuron.
     variance : array that broadcasts to (curve, lag), optional
-        Variance of the noise of `curves`, as from a bootstrap, which is taken from their squares (integral only).
+        Variance of the noise of `curves`, as from a bootstrap. It is taken from their squares in the integral, and is
+        what an extrapolated C(0) must rise above.
 
     Returns
     -------
@@ -205,9 +215,9 @@ def width(
     noise = _checked_variance(variance, values.shape)
     known = np.isfinite(values)
     enough = known.sum(axis=1) >= _FEWEST_LAGS
-    zero, fast = np.ones(len(values)), np.zeros(len(values), dtype=bool)
+    zero, fast, faint = np.ones(len(values)), *np.zeros((2, len(values)), dtype=bool)
     if zero_lag == "extrapolated":
-        zero, fast = _extrapolated(values, known)
+        zero, fast, faint = _extrapolated(values, known, noise)
     enough &= zero != 0
     divisor = np.where(enough, zero, 1.0)[:, None]
     scaled = np.concatenate([np.ones((len(values), 1)), np.where(known, values, np.nan) / divisor], axis=1)
@@ -225,11 +235,14 @@ def width(
         tau = value / in_tau
     decays = (value > 0) & ~(tau > longest) if measure in ("integral", "sum") else np.isfinite(value)
     short = (measure in ("integral", "sum")) & (np.nan_to_num(tau) * WINDOW_IN_TAU > longest)
-    status = np.select(
-        [~enough, fast, ~decays, short],
-        [Status.NO_VARIANCE.value, Status.AT_BOUND.value, Status.NO_DECAY.value, Status.TOO_SHORT.value],
-        Status.OK.value,
-    )
+    cases = {
+        Status.NO_VARIANCE: ~enough,
+        Status.NOT_BETTER_THAN_NOISE: faint,
+        Status.NO_DECAY: ~decays,
+        Status.AT_BOUND: fast | (tau < _SHORTEST_TAU_IN_BINS * step),
+        Status.TOO_SHORT: short,
+    }
+    status = np.select(list(cases.values()), [case.value for case in cases], Status.OK.value)
     has_value = enough & decays
     value, tau = np.where(has_value, value, np.nan), np.where(has_value, tau, np.nan)
     return WidthFit(measure, value, tau, np.where(enough, zero, np.nan), status)

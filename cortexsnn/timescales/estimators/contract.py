@@ -16,6 +16,7 @@ from cortexsnn.timescales.recordings import RecordedSpikes
 from cortexsnn.timescales.status import Status
 
 __all__ = [
+    "LONGEST_LAG_MS",
     "Activity",
     "Estimator",
     "Fit",
@@ -32,6 +33,8 @@ Values = NDArray[np.float64]
 Activity = SpikeTrains | BinnedSpikes | Signals
 Source = Activity | RecordedSpikes
 
+# Where the user sets none: ten times the timescale of a slow layer of a network.
+LONGEST_LAG_MS = 1000.0
 # A bin of 0.3 ms is 3 steps of 0.1 ms only up to rounding.
 _TOLERANCE_IN_BINS = 1e-6
 

@@ -16,6 +16,7 @@ from cortexsnn.timescales.blocks import TimeBlocks, time_blocks
 from cortexsnn.timescales.correlogram import Correlogram, signal_correlogram, spike_correlogram
 from cortexsnn.timescales.decay import fit_decay
 from cortexsnn.timescales.estimators.contract import (
+    LONGEST_LAG_MS,
     Activity,
     Fit,
     Parameter,
@@ -35,7 +36,6 @@ Values = NDArray[np.float64]
 
 # Two exponentials with a level need six lags.
 FEWEST_LAGS = 6
-LONGEST_LAG_MS = 1000.0
 _NUMBERS_AT_A_TIME = 8_000_000
 
 DECAY_PARAMETERS: Mapping[str, Parameter] = {

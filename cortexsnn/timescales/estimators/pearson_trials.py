@@ -14,6 +14,7 @@ from cortexsnn.timescales.autocorrelation import ResampledTrials, correlation_ac
 from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
 from cortexsnn.timescales.decay import fit_decay
 from cortexsnn.timescales.estimators.contract import (
+    LONGEST_LAG_MS,
     Activity,
     Fit,
     Parameter,
@@ -54,7 +55,7 @@ class PearsonTrials:
     bin_ms : float
         Width of the bins.
     max_lag_ms : float, optional
-        Largest lag; by default all of them.
+        Largest lag; by default 1 s, or what the trials hold if that is less.
 
     Examples
     --------
@@ -90,9 +91,10 @@ class PearsonTrials:
         if bins < MINIMUM_BINS:
             raise InputError("number of bins in a trial", bins, f"at least {MINIMUM_BINS}",
                              "use a smaller bin_ms or longer trials")  # fmt: skip
-        lags = bins - 1
+        lags = max(MINIMUM_LAGS, round(LONGEST_LAG_MS / self.bin_ms))
         if self.max_lag_ms is not None:
-            lags = min(lags, whole_bins("max_lag_ms", self.max_lag_ms, self.bin_ms, MINIMUM_LAGS))
+            lags = whole_bins("max_lag_ms", self.max_lag_ms, self.bin_ms, MINIMUM_LAGS)
+        lags = min(lags, bins - 1)
         trials = bins_per_trial.size
         return Plan(
             axis=self.bin_ms * np.arange(1, lags + 1, dtype=np.float64),
