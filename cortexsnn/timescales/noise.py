@@ -146,22 +146,35 @@ def _means_take(bins: float, trials: int, centre: str) -> float:
     return (bins / max(bins - trials, 1)) ** 2 if centre == "trial" else 1.0
 
 
+def _matched(square: Values, fourth: Values) -> Values:
+    """q of a Poisson number that has the kurtosis of the products of white values with these central moments."""
+    kurtosis = np.divide(fourth, square**2, out=np.zeros_like(square), where=square > 0)
+    # Fourth cumulant of the product of two independent values, in units of its squared variance.
+    excess = kurtosis**2 - 9.0
+    return np.divide(1.0, excess, out=np.full(square.shape, np.inf), where=excess > 0)
+
+
 def _noise_of_spikes(binned: BinnedSpikes, centre: str) -> WhiteNoise:
     trials, bins = binned.bins.size, float(binned.bins.sum())
     row = binned.neuron * trials + binned.trial
     filled = np.bincount(row, minlength=binned.neurons * trials).reshape(-1, trials).astype(np.float64)
     total = filled.sum(axis=1)
-    sums, squares = (np.bincount(binned.neuron, binned.count**power, minlength=binned.neurons) for power in (1.0, 2.0))
-    varies = squares * bins > sums**2 * (1 + _NO_VARIANCE)
-    coincidence = np.where(varies, total * (total - 1.0) / bins**2, 0.0)
+    first, second, third, fourth = (
+        np.bincount(binned.neuron, binned.count ** float(power), minlength=binned.neurons) / bins
+        for power in (1, 2, 3, 4)
+    )
+    spread = second - first**2
+    most = _matched(spread, fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4)
+    varies = spread > _NO_VARIANCE * second
+    coincidence = total * (total - 1.0) / bins**2
     variance = np.full(binned.neurons, _means_take(bins, trials, centre))
     if centre == "trial":
         # Pairs of bins at lag 1, those of each trial with its own chance to be filled.
         pairs = np.maximum(binned.bins - 1.0, 0.0)
         within = (filled * (filled - 1.0)) @ (pairs / np.maximum(binned.bins, 1) ** 2.0) / max(pairs.sum(), 1.0)
         variance *= np.divide(within, coincidence, out=np.ones_like(within), where=(within > 0) & (coincidence > 0))
-        coincidence = np.where(varies, within, 0.0)
-    return WhiteNoise(coincidence, variance)
+        coincidence = within
+    return WhiteNoise(np.where(varies, np.minimum(coincidence, most), 0.0), variance)
 
 
 def _noise_of_signals(values: Values, centre: str) -> WhiteNoise:
@@ -176,10 +189,7 @@ def _noise_of_signals(values: Values, centre: str) -> WhiteNoise:
         # Sampling alone makes the variances of Gaussian trials differ by 2 / (bins - 1).
         spread = (of_trials**2).mean(axis=0) / scale**2 / (1.0 + 2.0 / max(bins - 1, 1))
         variance *= np.where(defined, np.maximum(spread, 1.0), 1.0)
-    kurtosis = (centred**4).mean(axis=(0, 1)) / scale**2
-    # The products of a Poisson number with a small mean q^(1/2) have an excess kurtosis of 1 / q.
-    excess = kurtosis**2 - 9.0
-    coincidence = np.divide(1.0, excess, out=np.full(neurons, np.inf), where=excess > 0)
+    coincidence = _matched(square, (centred**4).mean(axis=(0, 1)))
     return WhiteNoise(np.where(defined, coincidence, 0.0), variance)
 
 

@@ -54,14 +54,14 @@ _LOG_FLOORS = (float(np.log(1e-14)), float(np.log(1e3)))
 _KNEES, _EXPONENT_STEPS, _FLOOR_STEPS = 64, 12, 18
 # The search looks at means over so many groups of neighbouring frequencies; the last steps at every frequency.
 _GROUPS = 96
-_SEARCHES, _SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 3, 4, 4, 2
+_SEARCHES, _SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 3, 6, 4, 3
 _CURVES_AT_A_TIME = 256
 _DIFFERENCE = 1e-5
 _AT_BOUND = 1e-3
 # A residual of so many standard deviations above, or below, the curve has no weight.
 _PEAK, _DIP, _NO_LIMIT = 3.0, 6.0, 1e4
 _NORMAL_QUARTILE = 0.6745
-_SMALLEST_DEVIATION = 1e-9
+_SMALLEST_DEVIATION = 0.003
 # Neighbouring frequencies of a Hamming window share noise: squared correlations of .39 and .02 at one and two apart.
 _DEPENDENCE = 1.0 + 2 * (0.39 + 0.02)
 

@@ -7,23 +7,28 @@ from typing import Any
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.estimators.autocorrelation import Autocorrelation
 from cortexsnn.timescales.estimators.contract import Activity, Estimator
+from cortexsnn.timescales.estimators.knee import SpectralKnee
 from cortexsnn.timescales.estimators.multistep import MultistepRegression
 from cortexsnn.timescales.estimators.pearson_trials import PearsonTrials
 from cortexsnn.timescales.estimators.tiling import Tiling
+from cortexsnn.timescales.estimators.width import IntegralTimescale
 
 __all__ = [
     "ESTIMATORS",
     "Activity",
     "Autocorrelation",
     "Estimator",
+    "IntegralTimescale",
     "MultistepRegression",
     "PearsonTrials",
+    "SpectralKnee",
     "Tiling",
     "estimator_of",
 ]
 
 ESTIMATORS: dict[str, type[Any]] = {
-    kind.name: kind for kind in (PearsonTrials, Autocorrelation, Tiling, MultistepRegression)
+    kind.name: kind
+    for kind in (PearsonTrials, Autocorrelation, Tiling, MultistepRegression, SpectralKnee, IntegralTimescale)
 }
 
 

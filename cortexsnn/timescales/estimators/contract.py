@@ -90,6 +90,8 @@ class Plan:
         Neurons whose sums and replicates fit in memory.
     time : TimeBlocks
         The blocks, in bins.
+    of_signals : bool
+        Whether the activity is continuous.
     refusal : Status, optional
         Why this activity has no timescale by this estimator, whatever its values.
     """
@@ -100,6 +102,7 @@ class Plan:
     window_ms: float
     neurons_at_a_time: int
     time: TimeBlocks
+    of_signals: bool = False
     refusal: Status | None = None
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes
+from cortexsnn.timescales.activity import BinnedSpikes, Signals
 from cortexsnn.timescales.blocks import TimeBlocks, time_blocks
 from cortexsnn.timescales.correlogram import Correlogram, signal_correlogram, spike_correlogram
 from cortexsnn.timescales.decay import fit_decay
@@ -30,7 +29,7 @@ from cortexsnn.timescales.estimators.contract import (
 )
 from cortexsnn.timescales.noise import noise_of_mean, noise_of_neurons, noise_p_values
 
-__all__ = ["DECAY_PARAMETERS", "DecayOverLags", "correlogram_of"]
+__all__ = ["DECAY_PARAMETERS", "DecayOverLags", "OverLags", "correlogram_of", "white_noise_p_values"]
 
 Values = NDArray[np.float64]
 
@@ -59,9 +58,69 @@ def correlogram_of(part: Activity, bin_ms: float, max_lag: int, blocks: TimeBloc
     return signal_correlogram(counts_of(part, bin_ms), max_lag, blocks, **how)
 
 
+def _binned(part: Activity, bin_ms: float) -> BinnedSpikes | Values:
+    """The part as the noise test takes it."""
+    binned = binned_spikes(part, bin_ms)
+    return counts_of(part, bin_ms) if binned is None else binned
+
+
+def white_noise_p_values(
+    parts: Callable[[], Iterator[Activity]],
+    rng: np.random.Generator,
+    *,
+    bin_ms: float,
+    lags: int,
+    time: TimeBlocks,
+    layer: bool,
+    sign: str = "positive",
+) -> Values:
+    """How often the autocorrelation of white activity decays at least as much as that of the parts.
+
+    Parameters
+    ----------
+    parts : callable
+        Gives the parts that fit in memory.
+    rng : numpy.random.Generator
+    bin_ms : float
+    lags : int
+        Number of lags.
+    time : TimeBlocks
+        In bins.
+    layer : bool
+        Whether the mean over all neurons is tested, or each neuron of a single part.
+    sign : str
+        Of the amplitude.
+
+    Returns
+    -------
+    numpy.ndarray, shape (unit,)
+    """
+    once = np.ones((1, time.number))
+    total, number = np.zeros((1, lags)), np.zeros((1, lags))
+    for part in parts():
+        correlogram = correlogram_of(part, bin_ms, lags, time)
+        if not layer:
+            total, number = correlogram.curves(once)[0], np.ones((1, 1))
+            break
+        more, neurons = correlogram.total(once)
+        total, number = total + more, number + neurons
+    curves = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+    activity = (_binned(part, bin_ms) for part in parts())
+    noise = noise_of_mean(activity, rng) if layer else noise_of_neurons(next(activity))
+    pairs = time.pairs(np.arange(lags + 1)).sum(axis=0).astype(np.float64)
+    window_ms = float(time.bins.max() * bin_ms)
+
+    def explained(values: Values) -> Values:
+        return fit_decay(
+            values, bin_ms=bin_ms, lags=np.arange(1, lags + 1), weights=pairs[1:], window_ms=window_ms, sign=sign
+        ).explained
+
+    return noise_p_values(explained(curves), noise, pairs, explained, rng)
+
+
 @dataclass(frozen=True)
-class DecayOverLags:
-    """Settings and fit of an estimator that gives one value per lag.
+class OverLags:
+    """Settings of an estimator that gives one value per lag.
 
     Parameters
     ----------
@@ -69,27 +128,15 @@ class DecayOverLags:
         Width of the bins.
     max_lag_ms : float, optional
         Largest lag; by default 1 s, or half the longest trial if that is shorter.
-    model : str or tuple of str
-        See `cortexsnn.timescales.decay.fit_decay`; of several the criterion chooses.
-    criterion : {"bic", "aicc"}
-    start : {"first", "largest_drop"}
-        Where the fit begins.
-    sign : {"positive", "negative", "any"}
-        Of the amplitude.
     """
 
     bin_ms: float = 10.0
     max_lag_ms: float | None = None
-    model: str | tuple[str, ...] = "exponential_offset"
-    criterion: str = "bic"
-    start: str = "first"
-    sign: str = "positive"
 
     axis_name: ClassVar[str] = "lag"
-    resampled: ClassVar[str] = "blocks of time that outlast two times the largest lag, or trials"
+    resampled: ClassVar[str] = "trials, or blocks of time that outlast two times the largest lag"
     noise_test: ClassVar[str] = "autocorrelation against that of white activity"
     pools: ClassVar[bool] = False
-    parameters: ClassVar[Mapping[str, Parameter]] = DECAY_PARAMETERS
 
     def __post_init__(self) -> None:
         finite("bin_ms", self.bin_ms, "a positive number of milliseconds", lambda v: v > 0)
@@ -126,7 +173,42 @@ class DecayOverLags:
             window_ms=float(bins.max() * self.bin_ms),
             neurons_at_a_time=max(1, _NUMBERS_AT_A_TIME // max(numbers, bins.size)),
             time=blocks,
+            of_signals=isinstance(source, Signals),
         )
+
+    def noise_p_values(
+        self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
+    ) -> Values:
+        """How often the autocorrelation of white activity decays at least as much."""
+        return white_noise_p_values(
+            parts, rng, bin_ms=self.bin_ms, lags=plan.axis.size, time=plan.time, layer=layer,
+            sign=getattr(self, "sign", "positive"),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DecayOverLags(OverLags):
+    """An estimator to whose values a decay is fitted.
+
+    Parameters
+    ----------
+    bin_ms, max_lag_ms
+        See `OverLags`.
+    model : str or tuple of str
+        See `cortexsnn.timescales.decay.fit_decay`; of several the criterion chooses.
+    criterion : {"bic", "aicc"}
+    start : {"first", "largest_drop"}
+        Where the fit begins.
+    sign : {"positive", "negative", "any"}
+        Of the amplitude.
+    """
+
+    model: str | tuple[str, ...] = "exponential_offset"
+    criterion: str = "bic"
+    start: str = "first"
+    sign: str = "positive"
+
+    parameters: ClassVar[Mapping[str, Parameter]] = DECAY_PARAMETERS
 
     def _weights(self, plan: Plan) -> Values:
         """How much each lag counts in the fit: as many pairs of bins as are behind it."""
@@ -158,38 +240,3 @@ class DecayOverLags:
                 "explained_share": found.explained_share,
             },
         )
-
-    def noise_p_values(
-        self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
-    ) -> Values:
-        """How often the autocorrelation of white activity decays at least as much."""
-        lags = plan.axis.size
-        once = np.ones((1, plan.time.number))
-        total, number = np.zeros((1, lags)), np.zeros((1, lags))
-        for part in parts():
-            correlogram = correlogram_of(part, self.bin_ms, lags, plan.time)
-            if not layer:
-                total, number = correlogram.curves(once)[0], np.ones((1, 1))
-                break
-            more, neurons = correlogram.total(once)
-            total, number = total + more, number + neurons
-        curves = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
-        activity = (_binned(part, self.bin_ms) for part in parts())
-        noise = noise_of_mean(activity, rng) if layer else noise_of_neurons(next(activity))
-        pairs = plan.time.pairs(np.arange(lags + 1)).sum(axis=0).astype(np.float64)
-        explained = partial(self._explained, pairs=pairs[1:], window_ms=plan.window_ms)
-        return noise_p_values(explained(curves), noise, pairs, explained, rng)
-
-    def _explained(self, curves: Values, pairs: Values, window_ms: float) -> Values:
-        """How much a decay of the autocorrelation explains."""
-        lags = np.arange(1, pairs.size + 1)
-        found = fit_decay(
-            curves, bin_ms=self.bin_ms, lags=lags, weights=pairs, window_ms=window_ms, start=self.start, sign=self.sign
-        )
-        return found.explained
-
-
-def _binned(part: Activity, bin_ms: float) -> BinnedSpikes | Values:
-    """The part as the noise test takes it."""
-    binned = binned_spikes(part, bin_ms)
-    return counts_of(part, bin_ms) if binned is None else binned
