@@ -10,37 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+from machine import machine
 from sections import SECTIONS, Settings
 from targets import show_targets, show_trials
 
-from cortexsnn.brian.execution import available_cores
-from cortexsnn.provenance import versions
-
 HERE = Path(__file__).parent
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "processor": _processor(),
-        "cores": available_cores(),
-        "load_before": os.getloadavg()[0],
-        "python": platform.python_version(),
-        **versions("brian2", "numpy", "torch"),
-    }
 
 
 def main() -> None:
@@ -61,9 +40,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="cortexsnn-benchmark-") as cache:
         os.environ["CORTEXSNN_CACHE"] = cache
         for name in options.sections or SECTIONS:
-            machine, start = _machine(), time.monotonic()
+            where, start = machine("brian2", "numpy", "torch"), time.monotonic()
             results[name] = SECTIONS[name](settings)
-            results.setdefault("machine", {})[name] = {**machine, "seconds": time.monotonic() - start}
+            results.setdefault("machine", {})[name] = {**where, "seconds": time.monotonic() - start}
             results["settings"] = {**asdict(settings), "data": str(settings.data)}
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

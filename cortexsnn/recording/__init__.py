@@ -26,7 +26,7 @@ Examples
 """
 
 from cortexsnn.recording.comparison import compare
-from cortexsnn.recording.files import load, save
+from cortexsnn.recording.files import load, opened, save
 from cortexsnn.recording.parts import join, mark
 from cortexsnn.recording.tree import (
     RecordedPopulation,
@@ -45,6 +45,7 @@ __all__ = [
     "load",
     "make_recording",
     "mark",
+    "opened",
     "populations",
     "save",
     "steps_per_trial",

@@ -50,8 +50,9 @@ MODELS = {
 # The search for a knee goes past the fitted frequencies, so that one outside shows itself.
 _BELOW, _ABOVE = 1 / 8.0, 4.0
 _EXPONENTS, _SLOPES = (0.5, 6.0), (0.0, 6.0)
-_LOG_FLOORS = (float(np.log(1e-14)), float(np.log(1e3)))
-_KNEES, _EXPONENT_STEPS, _FLOOR_STEPS = 64, 12, 18
+# Logarithm of the floor over the decaying part at the highest frequency. Below, it would make no difference.
+_LOG_FLOORS = (-6.0, 30.0)
+_KNEES, _EXPONENT_STEPS, _FLOOR_STEPS = 64, 12, 20
 # The search looks at means over so many groups of neighbouring frequencies; the last steps at every frequency.
 _GROUPS = 96
 _SEARCHES, _SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 3, 6, 4, 3
@@ -62,6 +63,7 @@ _AT_BOUND = 1e-3
 _PEAK, _DIP, _NO_LIMIT = 3.0, 6.0, 1e4
 _NORMAL_QUARTILE = 0.6745
 _SMALLEST_DEVIATION = 0.003
+_SMALLEST_POWER = 1e-300
 # Neighbouring frequencies of a Hamming window share noise: squared correlations of .39 and .02 at one and two apart.
 _DEPENDENCE = 1.0 + 2 * (0.39 + 0.02)
 
@@ -230,9 +232,9 @@ def power_spectra(values: NDArray[Any], step_ms: float, *, segment_s: float = 1.
 class _Shape:
     """A family of spectra, up to their level.
 
-    `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency). If there is a floor, the
-    last parameter is the logarithm of its height, and `white` its shape. `axes` has the lowest and highest value of
-    each parameter, and how many of them to try.
+    `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency), with one more frequency at
+    the end. If there is a floor, the last parameter is the logarithm of its height over the power there, and `white` its
+    shape. `axes` has the lowest and highest value of each parameter, and how many of them to try.
     """
 
     decaying: Callable[[Values], Values]
@@ -240,17 +242,22 @@ class _Shape:
     floor: bool
     axes: tuple[tuple[float, float, int], ...]
 
+    def parts(self, parameters: Values) -> tuple[Values, Values]:
+        """Power of the decaying part, shape (curve, frequency), and height of the floor, shape (curve, 1)."""
+        power = self.decaying(parameters[:, :-1] if self.floor else parameters)
+        height = np.exp(parameters[:, -1:]) * power[:, -1:] if self.floor else np.zeros((len(power), 1))
+        return power[:, :-1], height
+
     def log10(self, parameters: Values) -> Values:
         """log10 of the power for parameters of shape (curve, parameter)."""
-        power = self.decaying(parameters[:, :-1] if self.floor else parameters)
-        if self.floor:
-            power = power + np.exp(parameters[:, -1:]) * self.white
-        return np.asarray(np.log10(np.maximum(power, np.finfo(float).tiny)))
+        power, height = self.parts(parameters)
+        return np.asarray(np.log10(np.maximum(power + height * self.white, _SMALLEST_POWER)))
 
 
 def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, float], sampling: _Sampling) -> _Shape:
     """The family `kind` at some of the frequencies of a fit that reaches over the frequencies `ends`."""
-    log_frequency, white = np.log(frequency_hz), np.ones(frequency_hz.size)
+    frequency_hz = np.append(frequency_hz, ends[1])
+    log_frequency, white = np.log(frequency_hz), np.ones(frequency_hz.size - 1)
     knees = (float(np.log(ends[0] * _BELOW)), float(np.log(ends[1] * _ABOVE)), _KNEES)
     floors = ((*_LOG_FLOORS, _FLOOR_STEPS),) if floor else ()
 
@@ -271,11 +278,11 @@ def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, floa
         sampled, white = _sampled_process(frequency_hz, *sampling)
         if kind == "ar1":
             return _Shape(sampled, white, floor, (knees, *floors))
-    return _Shape(lambda parameters: np.tile(white, (len(parameters), 1)), white, False, ())
+    return _Shape(lambda parameters: np.tile(np.append(white, 1.0), (len(parameters), 1)), white, False, ())
 
 
 def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[Callable[[Values], Values], Values]:
-    """What Welch's method finds on average for a sampled exponential autocorrelation, and for white noise.
+    """What Welch's method finds on average for a sampled exponential autocorrelation, and for white noise but at the end.
 
     x[t] with autocovariance a^|k| has the spectrum (1 - a^2) / |D_j|^2 with D_j = 1 - a exp(-2 pi i j / N), aliasing
     included, but the ends of a segment of N steps do not fit together, and the window mixes the effects of that over
@@ -308,7 +315,7 @@ def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[C
         found -= 2 * variance * ((total - real) * (real - last * total) - imaginary**2)
         return np.asarray(found * (1.0 - a) / ((1.0 + a) * steps * full))
 
-    return power, (share**2).sum(axis=0) / full
+    return power, (share[:, :-1] ** 2).sum(axis=0) / full
 
 
 def _robust(residual: Values, valid: Values, deviation: Values | None = None) -> tuple[Values, Values, Values]:
@@ -437,8 +444,8 @@ class KneeFit:
         kind, _ = MODELS[self.model]
         shape = _shape(kind, False, self.frequency_hz, (1.0, 1.0), self._sampling)
         parameters = [np.log(self.f_knee_hz), self.exponent] if kind == "knee" else [np.log(self.f_knee_hz)]
-        decaying = self.level[:, None] * shape.decaying(np.stack(parameters, axis=1))
-        return np.asarray(decaying + self.floor[:, None] * shape.white)
+        decaying, _ = shape.parts(np.stack(parameters, axis=1))
+        return np.asarray(self.level[:, None] * decaying + self.floor[:, None] * shape.white)
 
 
 def fit_knee(
@@ -551,13 +558,13 @@ def _fit_part(
         coarse = _shape(name, floor, frequency[centres], ends, sampling)
         parameters = _solved(shape, coarse, begins, log_power, valid)
         fitted = shape.log10(parameters)
-        fits[name] = parameters, fitted, log_power - fitted
-    parameters, fitted, residual = fits[kind]
-    weights, misfit, deviation = _robust(residual, valid)
+        fits[name] = parameters, fitted, shape.parts(parameters)[1]
+    parameters, fitted, heights = fits[kind]
+    weights, misfit, deviation = _robust(log_power - fitted, valid)
     _, level = _residual(log_power, weights, fitted)
     # The noise of the best model is the measure for the others: Schwarz 1978, https://doi.org/10.1214/aos/1176344136.
     independent = valid.sum(axis=1) / _DEPENDENCE
-    flat, power_law = (_robust(fits[name][2], valid, deviation)[1] for name in ("flat", "power_law"))
+    flat, power_law = (_robust(log_power - fits[name][1], valid, deviation)[1] for name in ("flat", "power_law"))
     penalty = np.log(independent) * _DEPENDENCE
     decays = flat - misfit > penalty * parameters.shape[1]
     bends = power_law - misfit > penalty * (parameters.shape[1] - fits["power_law"][0].shape[1])
@@ -568,7 +575,7 @@ def _fit_part(
     height = 10.0 ** level[:, 0]
     explained = 1.0 - np.divide(misfit, flat, out=np.ones_like(flat), where=flat > 0)
     found[:, enough] = (
-        knee, exponent, height, height * np.exp(parameters[:, -1]) if floor else np.zeros(len(knee)), explained
+        knee, exponent, height, height * heights[:, 0], explained
     )  # fmt: skip
     status[enough] = np.select(
         [~decays, outside, ~bends],

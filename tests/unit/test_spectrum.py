@@ -40,8 +40,8 @@ def oscillation(height, seconds=60):
 def exact(model, f_knee_hz, exponent, floor):
     """Power at `FREQUENCY_HZ` of a decaying part of height 1 and a floor."""
     if MODELS[model][0] == "ar1":
-        sampled, white = spectrum._sampled_process(FREQUENCY_HZ, 1000, 0.001)
-        return sampled(np.log([[f_knee_hz]]))[0] + floor * white
+        sampled, white = spectrum._sampled_process(np.append(FREQUENCY_HZ, 499.0), 1000, 0.001)
+        return sampled(np.log([[f_knee_hz]]))[0, :-1] + floor * white
     return 1.0 / (1.0 + (FREQUENCY_HZ / f_knee_hz) ** exponent) + floor
 
 
@@ -103,9 +103,10 @@ def test_sampled_process_is_what_a_segment_has_on_average(steps, tau):
     transform = np.exp(-2j * np.pi * np.outer(place, time) / steps) * window
     transform -= transform.mean(axis=1, keepdims=True)
     expected = np.einsum("jt,ts,js->j", transform, covariance, transform.conj()).real / (window**2).sum()
-    power, white = spectrum._sampled_process(place * 1000.0 / steps, steps, 0.001)
+    power, white = spectrum._sampled_process(np.append(place, 1) * 1000.0 / steps, steps, 0.001)
     a = np.exp(-1 / tau)
-    np.testing.assert_allclose(power(np.log([[1000 / (2 * np.pi * tau)]]))[0] * (1 + a) / (1 - a), expected, rtol=1e-9)
+    found = power(np.log([[1000 / (2 * np.pi * tau)]]))[0, :-1] * (1 + a) / (1 - a)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
     np.testing.assert_allclose(white, (np.abs(transform) ** 2).sum(axis=1) / (window**2).sum(), rtol=1e-9)
 
 
