@@ -1,15 +1,15 @@
-"""Measure estimators on known timescales, and draw what came of it: python docs/make_timescale_figures.py docs/figures.
+"""Measure what the estimators make of known timescales: python docs/make_timescale_figures.py docs/figures [PART ...].
 
-Writes the figures of timescales.md and estimators.md, and timescales_numbers.json: every statement of the two pages
-that rests on a measurement, word by word, by name. Seeds are fixed.
+Draws the figures of timescales.md and estimators.md and writes timescales_numbers.json: the table rows and statements
+of the two pages that rest on a measurement, word by word. All activity is made here, with fixed seeds; each part has
+its own, so that parts can be made again alone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from cortexsnn import plotting, timescales
+from cortexsnn import plotting
+from cortexsnn import timescales as ts
 from cortexsnn.files import replacing, write_text
-from cortexsnn.timescales.calibration import calibrate, correct, noisy_rates, noisy_signals
-from cortexsnn.timescales.protocol import Protocol, match
 
 Said = dict[str, str]
 
-# Rates that are constant for 5 ms are smooth for timescales of 25 ms and more, and five times faster to make.
-RATES = noisy_rates(dt_ms=5.0)
+# Rates that are constant for so long are smooth to timescales of 25 ms and more.
+DT_MS = 5.0
+RATES = ts.noisy_rates(dt_ms=DT_MS)
 TRUE_MS = (25.0, 50.0, 100.0, 200.0, 400.0)
-LABELS = {"acf": "acf", "isttc": "isttc", "multistep": "multistep"}
-
-
-def row(label: str, curve: xr.Dataset) -> str:
-    """A row of a table: median estimate and central 68 % for each true timescale."""
-    cells = []
-    for tau in curve["true_tau_ms"].to_numpy():
-        one = curve.sel(true_tau_ms=tau)
-        share = float(one["share_usable"])
-        if share < 0.5:
-            cells.append(f"- ({share:.0%} usable)".replace("%", " %"))
-        else:
-            cells.append(f"{float(one['median_ms']):.0f} ({float(one['low_ms']):.0f} to {float(one['high_ms']):.0f})")
-    return " | ".join([f"| {label}", *cells]) + " |"
-
-
-def percent(share: float) -> str:
-    """A share in words."""
-    return f"{100 * share:.0f} %"
+REPLICATES = 100
+TEN_MINUTES_S = 600.0
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -56,87 +40,266 @@ def save(figure: Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def first_result(folder: Path) -> Said:
-    """One group of neurons by two estimators: where each begins to fit."""
+def calibration(
+    protocol: ts.Protocol, estimator: str, seed: int, *, repeats: int = 8, tau_ms: Sequence[float] = TRUE_MS, **how: Any
+) -> xr.Dataset:
+    """A calibration curve with intervals."""
+    how = {"process": RATES, "bootstrap": REPLICATES} | how
+    rng = np.random.default_rng(seed)
+    return ts.calibrate(protocol, estimator, tau_ms=tau_ms, repeats=repeats, rng=rng, progress=False, **how)
+
+
+def row(label: str, curve: xr.Dataset) -> str:
+    """A row of a table: median and central 68 % for each true timescale, and how many intervals hold the truth."""
+    cells = []
+    for tau in curve["true_tau_ms"].to_numpy():
+        one = curve.sel(true_tau_ms=tau)
+        if one["share_usable"] < 0.5:
+            cells.append("none")
+            continue
+        median, low, high = (float(one[name]) for name in ("median_ms", "low_ms", "high_ms"))
+        digits = 1 if low < 10 else 0
+        cells.append(f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})")
+    if "coverage" in curve:
+        usable = curve["share_usable"] * curve.sizes["repeat"]
+        held = (curve["coverage"].fillna(0) * usable).sum()
+        cells.append(f"{int(held.round())} of {int(usable.sum().round())}")
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def starts(folder: Path) -> Said:
+    """Neurons that are silent for a while after each spike: where each rule begins to fit."""
     rng = np.random.default_rng(1)
-    trains = timescales.ou_poisson_trains(
-        tau_ms=100.0, trials=200, duration_s=1.0, neurons=40, rate_hz=10.0, dt_ms=5.0, rng=rng
+    trains = ts.ou_poisson_trains(
+        tau_ms=100.0, trials=400, duration_s=1.0, neurons=40, rate_hz=20.0, dt_ms=DT_MS, rng=rng
     )
-    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.6))
-    for ax, (name, settings) in zip(axes, {"pearson_trials": {}, "acf": {"bin_ms": 25.0}}.items(), strict=True):
-        result = timescales.estimate({name: trains}, name, rng=rng, progress=False, **settings)
-        plotting.autocorrelation(ax, result, name)
-    save(figure, folder / "timescales_autocorrelation.svg")
-    return {}
+    quiet = np.diff(trains.time_s, prepend=-1.0) % 1.0 > 0.03
+    pausing = ts.SpikeTrains(
+        trains.time_s[quiet], trains.trial[quiet], trains.neuron[quiet], trains.durations_s, trains.neurons
+    )
+    panels = {
+        "pearson_trials": ("pearson_trials", {}),
+        "acf, start at the first lag": ("acf", {"start": "first"}),
+        "acf, start at the largest drop": ("acf", {"start": "largest_drop"}),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(8.6, 2.6))
+    tau = {}
+    for ax, (title, (name, settings)) in zip(axes, panels.items(), strict=True):
+        result = ts.estimate({title: pausing}, name, bin_ms=25.0, rng=rng, progress=False, **settings)
+        plotting.autocorrelation(ax, result, title)
+        tau[title] = f"{float(result['tau_ms']):.0f} ms"
+    save(figure, folder / "timescales_starts.svg")
+    return {f"starts_{title}": words for title, words in tau.items()}
 
 
 def trials(folder: Path) -> Said:
     """Many short trials, as in Murray et al. 2014."""
-    rng = np.random.default_rng(2)
     curves = {
-        f"{duration_s:g} s": calibrate(
-            Protocol(200, duration_s, 40, 10.0), tau_ms=TRUE_MS, repeats=10, process=RATES, rng=rng, progress=False
-        )
+        f"200 trials of {duration_s:g} s": calibration(ts.Protocol(200, duration_s, 40, 10.0), "pearson_trials", 2)
         for duration_s in (1.0, 0.5)
     }
-    figure, ax = plt.subplots(figsize=(3.4, 3.0))
+    figure, ax = plt.subplots(figsize=(3.6, 3.2))
     plotting.calibration_curve(ax, curves)
     save(figure, folder / "timescales_trials.svg")
-    return {f"trials_{label}": row(f"200 trials x {label}", curve) for label, curve in curves.items()}
+    return {f"trials_{label}": row(label, curve) for label, curve in curves.items()}
 
 
-def together(tau_ms: float, protocol: Protocol, rng: np.random.Generator) -> timescales.SpikeTrains:
+def together(tau_ms: float, protocol: ts.Protocol, rng: np.random.Generator) -> ts.SpikeTrains:
     """Poisson neurons that all follow the same rate."""
-    steps = round(protocol.duration_s * 1000 / 5.0)
-    shared = timescales.ornstein_uhlenbeck(
-        tau_ms=tau_ms, trials=protocol.trials, steps=steps, neurons=1, dt_ms=5.0, rng=rng
-    )
-    rates = timescales.rectified_rates_hz(shared, rate_hz=protocol.rate_hz, rate_variation=0.6)
-    rates = np.broadcast_to(rates, (*rates.shape[:2], protocol.neurons))
-    return timescales.poisson_trains(rates_hz=rates, dt_ms=5.0, rng=rng)
+    steps = round(protocol.duration_s * 1000.0 / DT_MS)
+    shared = ts.ornstein_uhlenbeck(tau_ms=tau_ms, trials=protocol.trials, steps=steps, neurons=1, dt_ms=DT_MS, rng=rng)
+    rates = ts.rectified_rates_hz(shared, rate_hz=float(protocol.rate_hz or 0), rate_variation=0.6)
+    every = np.broadcast_to(rates, (*rates.shape[:2], protocol.neurons))
+    return ts.poisson_trains(rates_hz=every, dt_ms=DT_MS, rng=rng)
 
 
 def spontaneous(folder: Path) -> Said:
     """Ten minutes without trials."""
-    rng = np.random.default_rng(3)
     cases = {
-        "a neuron, 5 Hz": (Protocol(1, 600.0, 1, 5.0), RATES, 20),
-        "20 neurons, 3 Hz, independent": (Protocol(1, 600.0, 20, 3.0), RATES, 8),
-        "20 neurons, 3 Hz, same rate": (Protocol(1, 600.0, 20, 3.0), together, 8),
+        "one neuron, 5 Hz": (ts.Protocol(1, TEN_MINUTES_S, 1, 5.0), RATES, 12),
+        "20 neurons, 3 Hz, each its own rate": (ts.Protocol(1, TEN_MINUTES_S, 20, 3.0), RATES, 8),
+        "20 neurons, 3 Hz, the same rate": (ts.Protocol(1, TEN_MINUTES_S, 20, 3.0), together, 8),
     }
     figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.0), sharey=True)
     said = {}
     for ax, (title, (protocol, process, repeats)) in zip(axes, cases.items(), strict=True):
         curves = {
-            name: calibrate(protocol, name, tau_ms=TRUE_MS[1:], repeats=repeats, process=process, rng=rng, progress=False)
+            name: calibration(protocol, name, 3, repeats=repeats, tau_ms=TRUE_MS[1:], process=process)
             for name in ("acf", "isttc", "multistep")
         }
         plotting.calibration_curve(ax, curves)
         ax.set_title(title)
-        said |= {f"spontaneous_{title}_{name}": row(f"{title}, {name}", curve) for name, curve in curves.items()}
+        said |= {f"spontaneous_{title}_{name}": row(f"{title}: {name}", curve) for name, curve in curves.items()}
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+        ax.get_legend().remove()
     save(figure, folder / "timescales_spontaneous.svg")
     return said
 
 
+def signals(folder: Path) -> Said:
+    """Signals: what the mean of each trial takes, and one long signal by all estimators for it."""
+    short, true = ts.Protocol(500, 1.0, 1), (10.0, 20.0, 50.0, 100.0, 200.0)
+    how = {"process": ts.noisy_signals(1.0), "bin_ms": 1.0, "max_lag_ms": 100.0, "model": "exponential", "bootstrap": 0}
+    centred = {
+        f"centred {words}": calibration(short, "acf", 4, tau_ms=true, centre=centre, **how)
+        for words, centre in (("over all trials", "all"), ("per trial", "trial"))
+    }
+    long = ts.Protocol(1, 120.0, 1)
+    process = ts.noisy_signals(2.0)
+    by = {
+        name: calibration(long, name, 5, tau_ms=true, process=process, bin_ms=2.0)
+        for name in ("acf", "knee", "integral")
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.2), sharey=True)
+    for ax, curves, title in zip(axes, (centred, by), ("acf, 500 trials of 1 s", "one signal of 2 min"), strict=True):
+        plotting.calibration_curve(ax, curves)
+        ax.set_title(title)
+    axes[1].set_ylabel("")
+    save(figure, folder / "timescales_signals.svg")
+    biased = centred["centred per trial"]
+    return {
+        **{f"signals_{label}": row(label, curve) for label, curve in centred.items()},
+        **{f"signals_{label}": row(label, curve) for label, curve in by.items()},
+        **corrected(biased, short, how),
+    }
+
+
+def corrected(biased: xr.Dataset, protocol: ts.Protocol, how: Mapping[str, Any]) -> Said:
+    """Twenty data sets of 20 ms with the mean of each trial taken off, before and after correction."""
+    rng, read = np.random.default_rng(6), []
+    settings = {name: value for name, value in how.items() if name != "process"}
+    for _ in range(20):
+        data = how["process"](20.0, protocol, rng)
+        result = ts.estimate(data, "acf", centre="trial", rng=rng, progress=False, **settings)
+        turned = ts.correct(result, biased)
+        read.append((float(turned["tau_ms"]), float(turned["corrected_tau_ms"])))
+    before, after = np.mean(read, axis=0)
+    return {
+        "signals_biased": f"reads 20 ms as {before:.1f} ms",
+        "signals_corrected": f"20 corrected values have a mean of {after:.1f} ms",
+    }
+
+
+def area(tau_ms: NDArray[np.float64], rate_hz: float, duration_s: float, rng: np.random.Generator) -> ts.SpikeTrains:
+    """Neurons with a timescale each, in one recording."""
+    neurons = [
+        ts.ou_poisson_trains(
+            tau_ms=tau, trials=1, duration_s=duration_s, neurons=1, rate_hz=rate_hz, dt_ms=DT_MS, rng=rng
+        )
+        for tau in tau_ms
+    ]
+    spikes = [one.time_s.size for one in neurons]
+    return ts.SpikeTrains(
+        np.concatenate([one.time_s for one in neurons]), np.zeros(sum(spikes), dtype=np.int64),
+        np.repeat(np.arange(tau_ms.size), spikes), np.array([duration_s]), np.arange(tau_ms.size),
+    )  # fmt: skip
+
+
+def neurons(folder: Path) -> Said:
+    """Two areas of neurons that differ: distributions of single neurons, and the mean of the area."""
+    rng = np.random.default_rng(7)
+    true = {name: median * np.exp(0.4 * rng.standard_normal(60)) for name, median in (("MT", 60.0), ("ACC", 200.0))}
+    areas = {name: area(tau, 5.0, TEN_MINUTES_S, rng) for name, tau in true.items()}
+    single = ts.estimate(areas, "isttc", per="neuron", bootstrap=0, rng=rng, progress=False)
+    figure, ax = plt.subplots(figsize=(3.6, 2.8))
+    plotting.tau_distribution(ax, single)
+    save(figure, folder / "timescales_neurons.svg")
+    said = {}
+    for name, tau in true.items():
+        found = single["tau_ms"].to_numpy()[single["layer"].to_numpy() == name]
+        said[f"neurons_{name}"] = (
+            f"{name}: median {np.nanmedian(found):.0f} ms, where the truth is {np.median(tau):.0f} ms "
+            f"({np.isfinite(found).sum()} of {found.size} neurons)"
+        )
+    return said
+
+
+def layers(folder: Path) -> Said:
+    """The same four areas in full, and cut to what a laboratory had."""
+    rng = np.random.default_rng(8)
+    true = {"area 1": 50.0, "area 2": 100.0, "area 3": 200.0, "area 4": 400.0}
+    model = {name: area(np.full(40, tau), 10.0, TEN_MINUTES_S, rng) for name, tau in true.items()}
+    results = {"acf, 10 min": ts.estimate(model, "acf", rng=rng, progress=False)}
+    for duration_s in (1.0, 0.5):
+        protocol = ts.Protocol(trials=200, duration_s=duration_s, neurons=40, rate_hz=5.0)
+        cut = {name: ts.match(one, protocol, rng=rng)["population"] for name, one in model.items()}
+        label = f"pearson_trials, 200 x {duration_s:g} s"
+        results[label] = ts.estimate(cut, "pearson_trials", rng=rng, progress=False)
+    figure, ax = plt.subplots(figsize=(4.4, 3.2))
+    plotting.layer_profile(ax, results)
+    ax.plot(range(1, 5), list(true.values()), "_", color="#5a5a5a", markersize=16, label="truth")
+    ax.legend(loc="upper left")
+    save(figure, folder / "timescales_layers.svg")
+    return {f"layers_{label}": " | ".join(_interval(one.isel(layer=k)) for k in range(4)) for label, one in results.items()}
+
+
+def _interval(one: xr.Dataset) -> str:
+    tau, low, high = (float(one[name]) for name in ("tau_ms", "tau_low_ms", "tau_high_ms"))
+    if not np.isfinite(tau):
+        return str(one["status"].item())
+    return f"{tau:.0f} ({low:.0f} to {'∞' if np.isinf(high) else f'{high:.0f}'})"
+
+
+def each(_: Path) -> Said:
+    """A hundred neurons of 100 ms, and a hundred without any timescale, one by one, by every estimator."""
+    said = {}
+    for name in ts.ESTIMATORS:
+        rng = np.random.default_rng(9)
+        size: dict[str, Any] = {"trials": 1, "duration_s": TEN_MINUTES_S, "neurons": 100, "rate_hz": 10.0}
+        if name == "pearson_trials":
+            size |= {"trials": 200, "duration_s": 1.0}
+        slow = ts.ou_poisson_trains(tau_ms=100.0, dt_ms=DT_MS, rng=rng, **size)
+        white = ts.white_poisson_trains(rng=rng, **size)
+        found = ts.estimate(slow, name, per="neuron", bootstrap=REPLICATES, rng=rng, progress=False)
+        none = ts.estimate(white, name, per="neuron", bootstrap=0, rng=rng, progress=False)
+        tau, low, high = (found[which].to_numpy() for which in ("tau_ms", "tau_low_ms", "tau_high_ms"))
+        usable = np.isfinite(tau)
+        held = (low <= 100.0) & (high >= 100.0) & usable
+        unbounded = usable & (np.isinf(high) | (low == 0))
+        quantiles = np.quantile(tau[usable], [0.16, 0.5, 0.84])
+        said[f"each_{name}"] = (
+            f"| [{name}](estimators.md#{name}) | {usable.sum()} "
+            f"| {quantiles[1]:.0f} ({quantiles[0]:.0f} to {quantiles[2]:.0f}) "
+            f"| {held.sum()} of {usable.sum()} | {unbounded.sum()} | {np.isfinite(none['tau_ms']).sum().item()} |"
+        )
+    return said
+
+
+def subsampling(_: Path) -> Said:
+    """A branching network of which less and less is seen."""
+    m, bin_ms = float(np.exp(-4.0 / 100.0)), 4.0
+    said = {}
+    for seen in (1.0, 0.1, 0.01):
+        rng = np.random.default_rng(10)
+        counts = ts.branching_counts(
+            reproduction=m, activity=400.0, trials=1, bins=150_000, subsampling=seen, rng=rng
+        )
+        result = ts.estimate(
+            ts.from_counts(counts, bin_ms), "multistep", bin_ms=bin_ms, rng=rng, progress=False
+        ).isel(layer=0)
+        first = float(result["autocorrelation"][0])
+        said[f"subsampling_{seen:g}"] = (
+            f"| {100 * seen:g} % | {first:.3f} | {-bin_ms / np.log(first):.1f} | {_interval(result)} |"
+        )
+    return said
+
+
 PARTS: Mapping[str, Callable[[Path], Said]] = {
-    "first_result": first_result,
-    "trials": trials,
-    "spontaneous": spontaneous,
+    part.__name__: part for part in (starts, trials, spontaneous, signals, neurons, layers, each, subsampling)
 }
 
 
 def main() -> None:
-    """Run all parts, or those that are named."""
-    folder = Path(sys.argv[1])
-    said: Said = {}
+    """Make all parts, or those that are named."""
+    folder, chosen = Path(sys.argv[1]), sys.argv[2:] or list(PARTS)
+    folder.mkdir(exist_ok=True)
+    path = folder / "timescales_numbers.json"
+    said: Said = json.loads(path.read_text(encoding="utf-8")) if path.exists() and sys.argv[2:] else {}
     with plotting.style():
-        for name in sys.argv[2:] or PARTS:
-            begin = time.perf_counter()
-            found = PARTS[name](folder)
-            said |= found
-            print(name, round(time.perf_counter() - begin), "s")
-            for k, v in found.items():
-                print("  ", k, v)
+        for name in chosen:
+            said |= PARTS[name](folder)
+    write_text(path, json.dumps(dict(sorted(said.items())), indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -138,9 +138,10 @@ def _described(best: Chosen, task: Task) -> DecayFit:
     )
 
 
-def _checked(
-    curves: NDArray[Any], lags: ArrayLike, weights: ArrayLike, fewest: int
+def checked_curves(
+    curves: NDArray[Any], lags: ArrayLike, weights: ArrayLike, *, fewest: int
 ) -> tuple[Values, NDArray[np.int64], Values]:
+    """Curves, lags and weights as arrays (the weights with two dimensions), if they fit together."""
     values, lag, weight = np.asarray(curves), np.asarray(lags), np.asarray(weights)
     for name, array in (("curves", values), ("weights", weight)):
         if array.dtype.kind not in "iuf":
@@ -236,7 +237,7 @@ def fit_decay(
     if start_within is not None:
         checks.whole("start_within", start_within, 1)
     models = tuple(Model(name) for name in names)
-    values, lag, weight = _checked(curves, lags, weights, max(one.fewest_lags for one in models))
+    values, lag, weight = checked_curves(curves, lags, weights, fewest=max(one.fewest_lags for one in models))
     window = float(checks.positive("window_ms", window_ms, "a positive number of milliseconds"))
     width = float(checks.positive("bin_ms", bin_ms, "a positive number of milliseconds"))
     if window < lag[-1] * width * (1 - 1e-9):

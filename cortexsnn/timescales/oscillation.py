@@ -44,16 +44,19 @@ _DAMPING_IN_SPANS = (0.25, 0.5, 1.0, 10.0)
 # f, T, b and c.
 _PARAMETERS = 4
 _ROUNDING = 1e-12
+_NOTHING = 1e-5
+_KNOWN_AT_LEAST = 0.5
 _NUMBERS_AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class _Lags:
-    """Lags as they are fitted: in bins, with the weights of each, and how they are made from those given."""
+    """Lags as they are fitted: in bins, with the weight of each; `mean` makes them from the lags given."""
 
     lag: Values
     weights: Values
     mean: Values
+    given: NDArray[np.int64]
 
     @classmethod
     def thinned(cls, lags: NDArray[np.int64], weights: Values) -> _Lags:
@@ -62,7 +65,7 @@ class _Lags:
         member = (group == np.unique(group)[:, None]) * weights
         total = member.sum(axis=1)
         mean = member / total[:, None]
-        return cls(mean @ lags, total / total.mean(), mean)
+        return cls(mean @ lags, total / total.mean(), mean, lags)
 
     @property
     def span(self) -> float:
@@ -71,7 +74,7 @@ class _Lags:
 
 @dataclass(frozen=True, eq=False)
 class _Waves:
-    """Damped cosines and sines, shape (lag, damping * frequency); not `allowed`: damped within a period."""
+    """Damped cosines and sines, shape (lag, damping * frequency); not `allowed`: it dies within a period."""
 
     frequency: Values
     cosine: Values
@@ -79,13 +82,13 @@ class _Waves:
     allowed: NDArray[np.bool_]
 
 
-def _waves(lags: _Lags, lag: NDArray[np.int64]) -> _Waves:
+def _waves(lags: _Lags) -> _Waves:
     spacing = float(np.diff(lags.lag).min())
     frequency = np.arange(1.0 / lags.span, _HIGHEST_IN_BINS / spacing, 1.0 / (_FREQUENCIES_PER_SPAN * lags.span))
     damping = np.array(_DAMPING_IN_SPANS)[:, None] * lags.span
     exponent = 2j * np.pi * frequency - 1.0 / damping
-    waves = lags.mean @ np.exp((lag - lag[0])[:, None] * exponent.reshape(-1))
-    return _Waves(frequency, waves.real, waves.imag, damping * frequency >= 1.0)
+    waves = lags.mean @ np.exp((lags.given - lags.given[0])[:, None] * exponent.reshape(-1))
+    return _Waves(frequency, waves.real, waves.imag, (damping * frequency >= 1.0).reshape(-1))
 
 
 def _bartlett(lag: Values, tau: float) -> Values:
@@ -104,7 +107,10 @@ def _bartlett(lag: Values, tau: float) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class _White:
-    """Waves and curves after the errors were made independent and the decay was taken out."""
+    """Unit waves and curves after the errors were made independent and the decay was taken out.
+
+    `total` is the sum of squares of the curves before, `log_determinant` that of the covariance of the errors.
+    """
 
     cosine: Values
     sine: Values
@@ -112,52 +118,86 @@ class _White:
     total: Values
     log_determinant: float
 
+    def criterion(self, unexplained: Values, parameters: int) -> Values:
+        """Bayesian information criterion, less what all fits have in common."""
+        number = len(self.curves)
+        least = np.maximum(_ROUNDING * self.total, np.finfo(np.float64).tiny)
+        fit = number * np.log(np.maximum(unexplained, least) / number)
+        return np.asarray(fit + self.log_determinant + parameters * np.log(number))
 
-def _whitened(lags: _Lags, lag: NDArray[np.int64], waves: _Waves, curves: Values) -> Iterator[_White]:
-    """For all tau and shares of independent errors."""
+
+def _unit(columns: Values, length_before: Values) -> Values:
+    """Columns of length 1, or 0 where next to nothing is left of the length before."""
+    length = np.linalg.norm(columns, axis=0)
+    return np.divide(columns, length, out=np.zeros_like(columns), where=length > _NOTHING * length_before)
+
+
+def _whitened(lags: _Lags, waves: _Waves, curves: Values) -> Iterator[_White]:
+    """For all tau and all shares of independent errors; `curves` of shape (lag, curve)."""
     root = np.sqrt(lags.weights)[:, None]
     number = waves.cosine.shape[1]
-    taus = np.exp(np.arange(np.log(0.5), np.log(2 * lags.span), np.log(_RATIO_OF_TAU)))
-    for tau in taus:
-        z = ((lag - lag[0]) / tau)[:, None]
+    for tau in np.exp(np.arange(np.log(0.5), np.log(2 * lags.span), np.log(_RATIO_OF_TAU))):
+        z = (lags.given - lags.given[0])[:, None] / tau
         # The second term lets tau lie between the points of the grid.
         decay = np.concatenate([np.ones_like(z), z * np.exp(-z), np.exp(-z * np.array(_FASTER))], axis=1)
+        terms = decay.shape[1]
         variance, axes = np.linalg.eigh(_bartlett(lags.lag, tau))
-        parts = axes.T @ (root * np.concatenate([lags.mean @ decay, waves.cosine, waves.sine, curves], axis=1))
+        columns = np.concatenate([lags.mean @ decay, waves.cosine, waves.sine, curves], axis=1)
+        columns = axes.T @ (root * columns)
         for share in _INDEPENDENT:
             scale = np.ones_like(variance)
             if np.isfinite(share):
                 scale = (np.maximum(variance, 0.0) + share) / (1.0 + share)
-            scaled = parts / np.sqrt(scale)[:, None]
-            basis = np.linalg.qr(scaled[:, : decay.shape[1]])[0]
-            rest = scaled[:, decay.shape[1] :]
-            total = (rest[:, 2 * number :] ** 2).sum(axis=0)
-            rest = rest - basis @ (basis.T @ rest)
-            cosine, sine = rest[:, :number], rest[:, number : 2 * number]
-            cosine = _unit(cosine, _ROUNDING)
-            sine = _unit(sine - cosine * (cosine * sine).sum(axis=0), _ROUNDING)
-            yield _White(cosine, sine, rest[:, 2 * number :], total, float(np.log(scale).sum()))
+            scaled = columns / np.sqrt(scale)[:, None]
+            basis = np.linalg.qr(scaled[:, :terms])[0]
+            length = np.linalg.norm(scaled[:, terms:], axis=0)
+            rest = scaled[:, terms:] - basis @ (basis.T @ scaled[:, terms:])
+            cosine = _unit(rest[:, :number], length[:number])
+            sine = rest[:, number : 2 * number]
+            sine = _unit(sine - cosine * (cosine * sine).sum(axis=0), length[number : 2 * number])
+            yield _White(cosine, sine, rest[:, 2 * number :], length[2 * number :] ** 2, float(np.log(scale).sum()))
 
 
-def _unit(columns: Values, smallest: float) -> Values:
-    """Columns of length 1, or 0 where there is next to nothing."""
-    length = np.sqrt((columns**2).sum(axis=0))
-    return np.divide(columns, length, out=np.zeros_like(columns), where=length > smallest)
+def _best_frequency(gain: Values, waves: _Waves) -> tuple[Values, Values]:
+    """Largest gain of each curve, from shape (damping * frequency, curve), and its frequency, which may lie between."""
+    gain = np.where(waves.allowed[:, None], gain, 0.0)
+    best, curve = gain.argmax(axis=0), np.arange(gain.shape[1])
+    last = waves.frequency.size - 1
+    place = best % (last + 1)
+    left, right = gain[best - (place > 0), curve], gain[best + (place < last), curve]
+    top = gain[best, curve]
+    bend = 2 * top - left - right
+    inside = (place > 0) & (place < last) & (left > 0) & (right > 0) & (bend > 0)
+    shift = np.divide((right - left) / 2, bend, out=np.zeros_like(bend), where=inside)
+    return top, waves.frequency[place] + shift * (waves.frequency[1] - waves.frequency[0])
 
 
 def _filled(curves: Values, lags: NDArray[np.int64]) -> tuple[Values, NDArray[np.bool_]]:
     """Curves without gaps, and which of them have at least half of their lags."""
     known = np.isfinite(curves)
-    usable = known.mean(axis=1) >= 0.5
+    usable = known.mean(axis=1) >= _KNOWN_AT_LEAST
     filled = np.where(known, curves, 0.0)
     for row in np.flatnonzero(usable & ~known.all(axis=1)):
         filled[row] = np.interp(lags, lags[known[row]], curves[row, known[row]])
     return filled, usable
 
 
-def damped_cosine(
-    curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights: ArrayLike
-) -> tuple[Values, Values]:
+def _compared(lags: _Lags, waves: _Waves, curves: Values) -> tuple[Values, Values]:
+    """Frequency per bin of the best wave, and the criterion of the decay less that with a wave, shape (curve,)."""
+    decay, wave, frequency = np.full(len(curves), np.inf), np.full(len(curves), np.inf), np.zeros(len(curves))
+    for white in _whitened(lags, waves, lags.mean @ curves.T):
+        unexplained = (white.curves**2).sum(axis=0)
+        decay = np.minimum(decay, white.criterion(unexplained, 0))
+        gain, of_best = _best_frequency(
+            (white.cosine.T @ white.curves) ** 2 + (white.sine.T @ white.curves) ** 2, waves
+        )
+        found = white.criterion(unexplained - gain, _PARAMETERS)
+        frequency = np.where(found < wave, of_best, frequency)
+        wave = np.minimum(wave, found)
+    return frequency, decay - wave
+
+
+def damped_cosine(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights: ArrayLike) -> tuple[Values, Values]:
     """Find the best damped cosine in autocorrelations, and how much better than a decay alone it is.
 
     At least one period fits into the lags, and the cosine outlasts a period. More than 128 lags are averaged to
@@ -199,43 +239,47 @@ def damped_cosine(
     """
     values, lag, weight = checked_curves(curves, lags, weights, fewest=1)
     width = float(checks.positive("bin_ms", bin_ms, "a positive number of milliseconds"))
-    weight = weight.mean(axis=0)
-    kept = (lag > 0) & (weight > 0)
-    values, lag, weight = values[:, kept], lag[kept], weight[kept]
+    of_lag = weight.mean(axis=0)
+    kept = (lag > 0) & (of_lag > 0)
     frequency_hz, better_by = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    if lag.size < FEWEST_LAGS or not len(values):
+    if kept.sum() < FEWEST_LAGS:
         return frequency_hz, better_by
-    filled, usable = _filled(values, lag)
-    thin = _Lags.thinned(lag, weight)
-    waves = _waves(thin, lag)
-    size = max(1, _NUMBERS_AT_A_TIME // waves.cosine.shape[1])
+    filled, usable = _filled(values[:, kept], lag[kept])
+    thinned = _Lags.thinned(lag[kept], of_lag[kept])
+    waves = _waves(thinned)
     rows = np.flatnonzero(usable)
-    decay, cosine = (np.full(rows.size, np.inf) for _ in range(2))
-    place = np.zeros(rows.size)
-    number = thin.lag.size
-    for white in _whitened(thin, lag, waves, thin.mean @ filled[rows].T):
-        unexplained = (white.curves**2).sum(axis=0)
-        least = np.maximum(_ROUNDING * white.total, np.finfo(np.float64).tiny)
-
-        def criterion(
-            sum_of_squares: Values,
-            parameters: int,
-            least: Values = least,
-            log_determinant: float = white.log_determinant,
-        ) -> Values:
-            fit = number * np.log(np.maximum(sum_of_squares, least) / number)
-            return np.asarray(fit + log_determinant + parameters * np.log(number))
-
-        decay = np.minimum(decay, criterion(unexplained, 0))
-        for begin in range(0, rows.size, size):
-            part = slice(begin, begin + size)
-            gain = (white.cosine.T @ white.curves[:, part]) ** 2 + (white.sine.T @ white.curves[:, part]) ** 2
-            gain[~waves.allowed.reshape(-1)] = 0.0
-            best = gain.argmax(axis=0)
-            found = criterion(unexplained[part] - gain.max(axis=0), _PARAMETERS, least[part])
-            better = found < cosine[part]
-            cosine[part] = np.where(better, found, cosine[part])
-            place[part] = np.where(better, _between(gain, best, waves.frequency.size), place[part])
-    frequency_hz[rows] = np.interp(place, np.arange(waves.frequency.size), waves.frequency) * 1000.0 / width
-    better_by[rows] = decay - cosine
+    at_a_time = max(1, _NUMBERS_AT_A_TIME // waves.allowed.size)
+    for begin in range(0, rows.size, at_a_time):
+        part = rows[begin : begin + at_a_time]
+        frequency, better_by[part] = _compared(thinned, waves, filled[part])
+        frequency_hz[part] = frequency * 1000.0 / width
     return frequency_hz, better_by
+
+
+def oscillates(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights: ArrayLike) -> NDArray[np.bool_]:
+    """Which autocorrelations a damped cosine describes clearly better than a decay.
+
+    Parameters
+    ----------
+    curves, bin_ms, lags, weights
+        As for `damped_cosine`.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (curve,)
+        False also where it cannot be judged.
+
+    Raises
+    ------
+    InputError
+        If shapes, lags or weights are not as for `damped_cosine`.
+
+    Examples
+    --------
+    >>> lags = np.arange(1, 101)
+    >>> curves = np.stack([np.exp(-lags / 12.0), np.cos(2 * np.pi * lags / 40.0)])
+    >>> oscillates(curves, bin_ms=5.0, lags=lags, weights=1000 - lags)
+    array([False,  True])
+    """
+    _, better_by = damped_cosine(curves, bin_ms=bin_ms, lags=lags, weights=weights)
+    return np.nan_to_num(better_by, nan=-np.inf) > MARGIN

@@ -55,12 +55,14 @@ _LOG_FLOORS = (-6.0, 30.0)
 _KNEES, _EXPONENT_STEPS, _FLOOR_STEPS = 64, 12, 20
 # The search looks at means over so many groups of neighbouring frequencies; the last steps at every frequency.
 _GROUPS = 96
-_SEARCHES, _SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 3, 6, 4, 3
+_SEARCH_STEPS, _POLISHES, _POLISH_STEPS = 10, 4, 3
 _CURVES_AT_A_TIME = 256
 _DIFFERENCE = 1e-5
 _AT_BOUND = 1e-3
 # A residual of so many standard deviations above, or below, the curve has no weight.
 _PEAK, _DIP, _NO_LIMIT = 3.0, 6.0, 1e4
+# While the curve is still sought the limits are wider.
+_LENIENCES = (3.0, 2.0, 1.0)
 _NORMAL_QUARTILE = 0.6745
 _SMALLEST_DEVIATION = 0.003
 _SMALLEST_POWER = 1e-300
@@ -232,9 +234,9 @@ def power_spectra(values: NDArray[Any], step_ms: float, *, segment_s: float = 1.
 class _Shape:
     """A family of spectra, up to their level.
 
-    `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency), with one more frequency at
-    the end. If there is a floor, the last parameter is the logarithm of its height over the power there, and `white` its
-    shape. `axes` has the lowest and highest value of each parameter, and how many of them to try.
+    `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency), at one more frequency than
+    the others, the highest. If there is a floor, the last parameter is the logarithm of its height over the power there,
+    and `white` its shape. `axes` has the lowest and highest value of each parameter, and how many of them to try.
     """
 
     decaying: Callable[[Values], Values]
@@ -282,7 +284,7 @@ def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, floa
 
 
 def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[Callable[[Values], Values], Values]:
-    """What Welch's method finds on average for a sampled exponential autocorrelation, and for white noise but at the end.
+    """What Welch's method finds on average for a sampled exponential autocorrelation, and (less the end) white noise.
 
     x[t] with autocovariance a^|k| has the spectrum (1 - a^2) / |D_j|^2 with D_j = 1 - a exp(-2 pi i j / N), aliasing
     included, but the ends of a segment of N steps do not fit together, and the window mixes the effects of that over
@@ -318,7 +320,9 @@ def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[C
     return power, (share[:, :-1] ** 2).sum(axis=0) / full
 
 
-def _robust(residual: Values, valid: Values, deviation: Values | None = None) -> tuple[Values, Values, Values]:
+def _robust(
+    residual: Values, valid: Values, deviation: Values | None = None, lenience: float = 1.0
+) -> tuple[Values, Values, Values]:
     """Weights without peaks, sum of squares in which a peak counts no more than its limit, and deviation of the noise.
 
     The deviation, shape (curve, 1), is that of residuals below their median, which no peak reaches. The sum of squares,
@@ -332,7 +336,7 @@ def _robust(residual: Values, valid: Values, deviation: Values | None = None) ->
     centred = residual - middle
     # What is above the curve down to the lowest frequency is no peak, but perhaps the very decay.
     decay = np.logical_and.accumulate((centred > 0) | (valid == 0), axis=1)
-    limit = np.where(centred > 0, np.where(decay, _NO_LIMIT, _PEAK), _DIP)
+    limit = lenience * np.where(centred > 0, np.where(decay, _NO_LIMIT, _PEAK), _DIP)
     kept = np.maximum(1.0 - (centred / (limit * deviation)) ** 2, 0.0)
     return valid * kept**2, (valid * limit**2 / 3 * (1.0 - kept**3)).sum(axis=1), deviation
 
@@ -391,12 +395,12 @@ def _solved(shape: _Shape, coarse: _Shape, begins: NDArray[np.int64], log_power:
     """Parameters that fit but for peaks, shape (curve, parameter); `coarse` is the shape for groups of frequencies."""
     grid = np.array(list(product(*(np.linspace(*axis) for axis in shape.axes))), dtype=np.float64)
     table, weights = coarse.log10(grid), valid
-    for _ in range(_SEARCHES):
+    for lenience in _LENIENCES:
         grouped = np.add.reduceat(weights, begins, axis=1)
         mean = np.add.reduceat(weights * log_power, begins, axis=1) / np.maximum(grouped, 1e-12)
         parameters = _refined(coarse, mean, grouped, _searched(grid, table, mean, grouped), _SEARCH_STEPS)
         residual, _ = _residual(log_power, weights, shape.log10(parameters))
-        weights, _, _ = _robust(residual, valid)
+        weights, _, _ = _robust(residual, valid, lenience=lenience)
     for _ in range(_POLISHES):
         parameters = _refined(shape, log_power, weights, parameters, _POLISH_STEPS)
         residual, _ = _residual(log_power, weights, shape.log10(parameters))
