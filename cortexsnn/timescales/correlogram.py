@@ -6,9 +6,8 @@ With the mean m of a neuron over all trials, R(k) of white activity is 0 up to 1
 is too low by about 1 / (bins of a trial) and more for slow activity (Marriott & Pope 1954,
 https://doi.org/10.1093/biomet/41.3-4.390).
 
-Most bins of a spike train are empty. Only pairs of filled bins add to the sum over x[t] x[t + k], so it is counted from
-the differences between events, for all neurons at once. What the mean takes off follows from the sums of the blocks of
-time and from the activity near their edges:
+Most bins of a spike train are empty, and only pairs of filled bins add to the sum over x[t] x[t + k], so it is counted
+from the differences between events. What the mean takes off follows from the sums of blocks of time and their edges:
 
 C(k) = sum of x[t] x[t + k] - m (2 S - E(k)) + m^2 pairs(k)
 
@@ -19,6 +18,7 @@ first k bins of a block but reaches k bins into the next one, and the last k bin
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,10 @@ __all__ = ["Correlogram", "MeanCorrelogram", "neurons_at_a_time", "signal_correl
 
 Values = NDArray[np.float64]
 Whole = NDArray[np.int64]
+Shape = tuple[int, int, int]
 
-# A variance below this share of the mean square is rounding.
+# Rounding: a variance below this share of the mean square, a signal nearer to its mean than this share of it.
 _NO_VARIANCE = 1e-12
-# A signal that differs from its mean by less than this share of it is constant up to rounding.
 _CONSTANT = 1e-13
 _NUMBERS_AT_A_TIME = 4_000_000
 # Events whose temporary arrays fit the cache.
@@ -102,14 +102,15 @@ class Correlogram:
         array([[[-1.,  1.]]])
         """
         pairs = drawn @ self.pairs
+        bins = np.maximum(pairs[:, :1], 1.0)
         products = np.matmul(drawn, self.products)
         square = products[:, :, :1].copy()
         if self.ends is not None:
-            mean = (self.sums @ drawn.T / pairs[:, 0])[:, :, None]
+            mean = (self.sums @ drawn.T)[:, :, None] / bins
             products += mean * np.matmul(drawn, self.ends)
             products -= mean**2 * (2 * pairs[:, :1] - pairs)
-        number = pairs if self.weighting == "pairs" else np.where(pairs > 0, pairs[:, :1], 0.0)
-        variance = products[:, :, :1] / pairs[:, :1]
+        number = pairs if self.weighting == "pairs" else np.where(pairs > 0, bins, 0.0)
+        variance = products[:, :, :1] / bins
         defined = (products[:, :, :1] > _NO_VARIANCE * square) & (number > 0)
         scale = np.where(defined, variance * number, 1.0)
         return np.where(defined, products / scale, np.nan)[:, :, 1:].swapaxes(0, 1)
@@ -117,13 +118,7 @@ class Correlogram:
     def total(self, drawn: Values, included: NDArray[np.bool_] | None = None) -> tuple[Values, Values]:
         """Sum of the neurons' curves, and how many neurons have one, each of shape (replicate, lag).
 
-        Sums of several groups of neurons add up to the mean over all of them.
-
-        Parameters
-        ----------
-        drawn : array, shape (replicate, block)
-        included : array of bool, shape (neuron,), optional
-            All neurons by default.
+        Totals of several groups add up to that of all. `included` is a mask, shape (neuron,); all by default.
         """
         neurons, _, lags = self.products.shape
         total, number = np.zeros((len(drawn), lags - 1)), np.zeros((len(drawn), lags - 1))
@@ -144,14 +139,7 @@ class Correlogram:
 
 @dataclass(frozen=True, eq=False)
 class MeanCorrelogram:
-    """Mean over neurons of their autocorrelations (`blocks.BlockSums` of one unit).
-
-    Parameters
-    ----------
-    neurons : Correlogram
-    included : array of bool, shape (neuron,), or None
-        Which neurons; those that do not vary are left out in any case.
-    """
+    """Mean over neurons of their autocorrelations, a `blocks.BlockSums` of one unit; see `Correlogram.total`."""
 
     neurons: Correlogram
     included: NDArray[np.bool_] | None = None
@@ -185,32 +173,30 @@ def _check(max_lag: int, blocks: TimeBlocks, bins: Whole, centre: str, weighting
     if not np.array_equal(blocks.bins, bins):
         raise InputError("bins of the trials in blocks", blocks.bins, f"{bins}, as the activity has")
     if bins.max() < max_lag + 2:
-        raise InputError("number of bins in the longest trial", int(bins.max()),
-                         f"at least {max_lag + 2}, two more than max_lag",
-                         "use smaller bins, a smaller max_lag or longer trials")  # fmt: skip
+        raise InputError("number of bins in the longest trial", int(bins.max()), f"at least {max_lag + 2}, max_lag + 2",
+                         "use smaller bins or longer trials")  # fmt: skip
     shortest = int(bins.min()) // blocks.per_trial
     if blocks.per_trial > 1 and shortest < max_lag:
-        raise InputError("number of bins in the shortest block", shortest, f"at least max_lag = {max_lag}",
-                         "time_blocks chooses such blocks")  # fmt: skip
+        raise InputError("number of bins in the shortest block", shortest, f"at least max_lag = {max_lag}")
 
 
-def _edges(bins: Whole, per_trial: int, piece: Whole) -> Whole:
+def _edges(bins: Whole | int, per_trial: int, piece: Whole) -> Whole:
     """First bin of a piece of a trial of so many bins."""
-    return np.asarray(-(-piece * bins // per_trial))
+    return -(-piece * np.asarray(bins, dtype=np.int64) // per_trial)
 
 
-def _count_pairs(binned: BinnedSpikes, max_lag: int, cell: Whole, cells: int) -> Values:
-    """Sum of products of the counts of all events 1 to `max_lag` bins apart.
+def _count_pairs(binned: BinnedSpikes, cell: Whole, shape: Shape) -> Values:
+    """Sum of products of the counts of events, shape (neuron, block, 1 + lag); 0 at lag 0.
 
-    `cell` is where lag 0 of the block of each event lies among the `cells` of the result, shape (cell,); it must not
-    fall from one event to the next.
+    `cell` is where lag 0 of the block of each event lies in the flat result; it never falls from event to event.
     """
+    max_lag = shape[2] - 1
     # All events in one row, in which those of different trials or neurons are too far apart to meet.
     begins = np.cumsum(binned.bins + max_lag) - binned.bins
     place = binned.neuron * (begins[-1] + binned.bins[-1]) + begins[binned.trial] + binned.bin
     place = np.append(place, np.iinfo(np.int64).max)
     count = np.append(binned.count, 0).astype(np.float64)
-    total = np.zeros(cells)
+    total = np.zeros(int(np.prod(shape)))
     for begin in range(0, cell.size, _EVENTS_AT_A_TIME):
         first = np.arange(begin, min(begin + _EVENTS_AT_A_TIME, cell.size))
         low, high = cell[first[0]], cell[first[-1]] + max_lag + 1
@@ -229,24 +215,22 @@ def _count_pairs(binned: BinnedSpikes, max_lag: int, cell: Whole, cells: int) ->
             if not first.size or pending > _NUMBERS_AT_A_TIME:
                 total[low:high] += np.bincount(np.concatenate(found), np.concatenate(products), minlength=high - low)
                 found, products, pending = [], [], 0
-    return total
+    return total.reshape(shape)
 
 
-def _count_ends(
-    binned: BinnedSpikes, max_lag: int, blocks: TimeBlocks, cell: Whole, cells: int, weight: Values
-) -> Values:
-    """E(k) of the module from the events near edges, each with its `weight`; shape (cell,), see `_count_pairs`."""
+def _count_ends(binned: BinnedSpikes, blocks: TimeBlocks, cell: Whole, shape: Shape, weight: Values) -> Values:
+    """E(k) of the module from the events near edges, each with its `weight`; see `_count_pairs`."""
+    max_lag = shape[2] - 1
     bins = blocks.bins[binned.trial]
     piece = binned.bin * blocks.per_trial // np.maximum(bins, 1)
     since = binned.bin - _edges(bins, blocks.per_trial, piece)
     until = bins - 1 - binned.bin
     first, last = since < max_lag, until < max_lag
     reached = first & (piece > 0)
-    block = max_lag + 1
-    where = [cell[first] + since[first] + 1, cell[reached] - block + since[reached] + 1, cell[last] + until[last] + 1]
+    where = [cell[first] + since[first] + 1, cell[reached] - max_lag + since[reached], cell[last] + until[last] + 1]
     weights = [weight[first], -weight[reached], weight[last]]
-    excess = np.bincount(np.concatenate(where), np.concatenate(weights), minlength=cells)
-    return np.cumsum(excess.reshape(-1, block), axis=1).ravel()
+    excess = np.bincount(np.concatenate(where), np.concatenate(weights), minlength=int(np.prod(shape)))
+    return np.cumsum(excess.reshape(shape), axis=2, dtype=np.float64)
 
 
 def spike_correlogram(
@@ -254,7 +238,7 @@ def spike_correlogram(
 ) -> Correlogram:
     """Autocorrelation of spike counts over time, from pairs of filled bins.
 
-    The cost is proportional to the pairs of filled bins up to `max_lag` apart. The result is exact.
+    Exact, at a cost proportional to the pairs of filled bins up to `max_lag` apart.
 
     Parameters
     ----------
@@ -294,13 +278,13 @@ def spike_correlogram(
     block = binned.neuron * blocks.number + blocks.of(binned.trial, binned.bin)
     cell = block * (max_lag + 1)
     count = binned.count.astype(np.float64)
-    products = _count_pairs(binned, max_lag, cell, int(np.prod(shape))).reshape(shape)
+    products = _count_pairs(binned, cell, shape)
     products[:, :, 0] = np.bincount(block, count**2, minlength=shape[0] * shape[1]).reshape(shape[:2])
     sums = np.bincount(block, count, minlength=shape[0] * shape[1]).reshape(shape[:2])
     lags = np.arange(max_lag + 1)
     pairs = blocks.pairs(lags).astype(np.float64)
     if centre == "all":
-        ends = _count_ends(binned, max_lag, blocks, cell, products.size, count).reshape(shape)
+        ends = _count_ends(binned, blocks, cell, shape, count)
         return Correlogram(products, ends, sums, pairs, weighting)
 
     trials = blocks.bins.size
@@ -308,7 +292,7 @@ def spike_correlogram(
     mean = np.bincount(row, count, minlength=binned.neurons * trials).reshape(-1, trials) / np.maximum(blocks.bins, 1)
     weight = count * mean.ravel()[row]
     square = products[:, :, 0].copy()
-    products += _count_ends(binned, max_lag, blocks, cell, products.size, weight).reshape(shape)
+    products += _count_ends(binned, blocks, cell, shape, weight)
     products -= 2 * np.bincount(block, weight, minlength=sums.size).reshape(shape[:2])[:, :, None]
     products += _squared_means(mean, blocks, lags)
     # What is left of a block that does not vary is rounding.
@@ -316,13 +300,17 @@ def spike_correlogram(
     return Correlogram(products, None, sums, pairs, weighting)
 
 
+def _over_trials(values: Values, blocks: TimeBlocks) -> Values:
+    """Sum over the trials of each block, of an array (neuron, trial, ...)."""
+    return np.asarray(np.add.reduceat(values, np.arange(0, blocks.bins.size, blocks.trials_in_block), axis=1))
+
+
 def _squared_means(mean: Values, blocks: TimeBlocks, lags: Whole) -> Values:
     """Sum over trials of m^2 pairs(k), shape (neuron, block, lag), from the mean in each trial (neuron, trial)."""
     total = np.zeros((len(mean), blocks.number, lags.size))
     of_pieces = total.reshape(len(mean), -1, blocks.per_trial, lags.size)
-    starts = np.arange(0, blocks.bins.size, blocks.trials_in_block)
     for bins in np.unique(blocks.bins):
-        squares = np.add.reduceat(np.where(blocks.bins == bins, mean**2, 0.0), starts, axis=1)
+        squares = _over_trials(np.where(blocks.bins == bins, mean**2, 0.0), blocks)
         of_pieces += squares[:, :, None, None] * TimeBlocks(np.array([bins]), blocks.per_trial, 1).pairs(lags)
     return total
 
@@ -330,9 +318,7 @@ def _squared_means(mean: Values, blocks: TimeBlocks, lags: Whole) -> Values:
 def signal_correlogram(
     values: NDArray[Any], max_lag: int, blocks: TimeBlocks, *, centre: str = "all", weighting: str = "pairs"
 ) -> Correlogram:
-    """Autocorrelation of continuous signals over time.
-
-    By products of shifted signals or by Fourier transforms of blocks, whichever is faster; both are exact to rounding.
+    """Autocorrelation of continuous signals over time, by products or Fourier transforms, whichever is faster.
 
     Parameters
     ----------
@@ -381,28 +367,26 @@ def signal_correlogram(
 def _signal_products(x: Values, max_lag: int, blocks: TimeBlocks) -> Values:
     """Sum of x[t] x[t + k] over t of each block, shape (neuron, block, 1 + lag), of x (neuron, trial, time)."""
     bins = x.shape[2]
-    edges = _edges(np.int64(bins), blocks.per_trial, np.arange(blocks.per_trial + 1))
+    edges = _edges(bins, blocks.per_trial, np.arange(blocks.per_trial + 1))
     length = fft.next_fast_len(int(np.diff(edges).max()) + max_lag, real=True)
-    starts = np.arange(0, blocks.bins.size, blocks.trials_in_block)
     direct = (max_lag + 1) * bins <= _TRANSFORM * blocks.per_trial * length * np.log2(length)
-    products = np.empty((len(x), len(starts), blocks.per_trial, max_lag + 1))
-    for piece, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    products = np.empty((len(x), blocks.number // blocks.per_trial, blocks.per_trial, max_lag + 1))
+    for piece, (begin, end) in enumerate(pairwise(edges)):
         if direct:
             for lag in range(max_lag + 1):
                 until = min(end, bins - lag)
                 of_trials = np.einsum("nit,nit->ni", x[:, :, begin:until], x[:, :, begin + lag : until + lag])
-                products[:, :, piece, lag] = np.add.reduceat(of_trials, starts, axis=1)
+                products[:, :, piece, lag] = _over_trials(of_trials, blocks)
         else:
-            head, whole_reach = (fft.rfft(x[:, :, begin:to], length) for to in (end, end + max_lag))
-            cross = np.add.reduceat(head.conj() * whole_reach, starts, axis=1)
-            products[:, :, piece] = fft.irfft(cross, length)[..., : max_lag + 1]
+            head, reach = (fft.rfft(x[:, :, begin:to], length) for to in (end, end + max_lag))
+            products[:, :, piece] = fft.irfft(_over_trials(head.conj() * reach, blocks), length)[..., : max_lag + 1]
     return products.reshape(len(x), blocks.number, max_lag + 1)
 
 
 def _signal_ends(x: Values, max_lag: int, blocks: TimeBlocks) -> tuple[Values, Values]:
     """E(k) of the module, shape (neuron, block, 1 + lag), and sums of blocks, of x (neuron, trial, time)."""
     bins = x.shape[2]
-    edges = _edges(np.int64(bins), blocks.per_trial, np.arange(blocks.per_trial))
+    edges = _edges(bins, blocks.per_trial, np.arange(blocks.per_trial))
     ends = np.zeros((*x.shape[:2], blocks.per_trial, max_lag + 1))
     for piece, begin in enumerate(edges):
         first = np.cumsum(x[:, :, begin : begin + max_lag], axis=2)
@@ -410,7 +394,6 @@ def _signal_ends(x: Values, max_lag: int, blocks: TimeBlocks) -> tuple[Values, V
         if piece:
             ends[:, :, piece - 1, 1:] -= first
     ends[:, :, -1, 1:] += np.cumsum(x[:, :, : bins - max_lag - 1 : -1], axis=2)
-    starts = np.arange(0, blocks.bins.size, blocks.trials_in_block)
     shape = (len(x), blocks.number)
-    sums = np.add.reduceat(np.add.reduceat(x, edges, axis=2), starts, axis=1).reshape(shape)
-    return np.add.reduceat(ends, starts, axis=1).reshape(*shape, max_lag + 1), sums
+    sums = _over_trials(np.add.reduceat(x, edges, axis=2), blocks).reshape(shape)
+    return _over_trials(ends, blocks).reshape(*shape, max_lag + 1), sums

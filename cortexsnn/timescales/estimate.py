@@ -112,6 +112,9 @@ def _judged(
     if found.any():
         noise = np.where(found, estimator.noise_p_values(parts, plan, fit, rng, layer=layer), np.nan)
     status[found & (noise > NOISE_LEVEL)] = Status.NOT_BETTER_THAN_NOISE.value
+    decides = np.isin(status, [Status.OK.value, Status.TOO_SHORT.value, Status.AT_BOUND.value, Status.NO_DECAY.value])
+    if decides.any():
+        status[np.flatnonzero(decides)[estimator.oscillates(curves[0, decides], plan)]] = Status.OSCILLATION.value
     again = estimator.fit(curves[1:].reshape(replicates * units, lags), plan, layer=layer)
     shortest_ms = float(getattr(estimator, "bin_ms", 0.0))
     low, high = _intervals(again, (replicates, units), protocol.confidence, shortest_ms)

@@ -1,22 +1,21 @@
 """Does an autocorrelation oscillate? A decay alone does not describe it then, and its tau means little.
 
-The curve is fitted twice: as a decay (level, exponential, and what lets several timescales pass for it), and as the
-same plus a damped cosine, exp(-t / T) (b cos(2 pi f t) + c sin(2 pi f t)). The better one by the Bayesian information
-criterion (Schwarz 1978, https://doi.org/10.1214/aos/1176344136) wins, if it does so by a clear margin.
+The curve is fitted twice: as a decay (level, exponential, and faster exponentials for further timescales), and as the
+same plus a damped cosine, exp(-t / T) (b cos(2 pi f t) + c sin(2 pi f t)). It oscillates if the second fit is better by
+a clear margin of the Bayesian information criterion (Schwarz 1978, https://doi.org/10.1214/aos/1176344136), and if that
+fit visibly swings: it falls and rises by a tenth of its range.
 
 Neighbouring lags of an autocorrelation have correlated errors, whose slow waves are easily taken for oscillations:
 with independent errors assumed, almost every curve of a first-order process would be "better" as a cosine. So the fit
 is one of generalised least squares: the errors have the covariance that Bartlett's formula
 (https://doi.org/10.2307/2983611) gives for a process with the timescale tau of the decay, plus a share of independent
 errors, as counts have. tau, that share, f and T are searched on a grid; all else is linear.
-
-How the margin was chosen: `MARGIN`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -25,21 +24,23 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn import checks
 from cortexsnn.timescales.decay import checked_curves
 
-__all__ = ["FEWEST_LAGS", "MARGIN", "damped_cosine", "oscillates"]
+__all__ = ["FEWEST_LAGS", "MARGIN", "SMALLEST_SWING", "damped_cosine", "oscillates"]
 
 Values = NDArray[np.float64]
 
-MARGIN = 20.0
+# CALIBRATION
+MARGIN = 15.0
+SMALLEST_SWING = 0.1
 FEWEST_LAGS = 16
 _LAGS_AT_MOST = 128
-# tau from half a bin to two spans of the lags, each so many times the one before.
+# tau from half the distance between lags to two spans of them, each so many times the one before.
 _RATIO_OF_TAU = 1.35
 # Exponentials faster than tau by these factors, in the decay, stand for further timescales.
 _FASTER = (1.0, 3.0, 9.0)
 # Independent errors, relative to those of Bartlett; a little everywhere, for what the formula leaves out.
 _INDEPENDENT = (1e-6, 1e-3, 1e-1, np.inf)
 _FREQUENCIES_PER_SPAN = 3
-_HIGHEST_IN_BINS = 0.45
+_HIGHEST_PER_LAG = 0.45
 _DAMPING_IN_SPANS = (0.25, 0.5, 1.0, 10.0)
 # f, T, b and c.
 _PARAMETERS = 4
@@ -71,6 +72,10 @@ class _Lags:
     def span(self) -> float:
         return float(self.lag[-1] - self.lag[0])
 
+    @property
+    def spacing(self) -> float:
+        return self.span / (self.lag.size - 1)
+
 
 @dataclass(frozen=True, eq=False)
 class _Waves:
@@ -83,12 +88,12 @@ class _Waves:
 
 
 def _waves(lags: _Lags) -> _Waves:
-    spacing = float(np.diff(lags.lag).min())
-    frequency = np.arange(1.0 / lags.span, _HIGHEST_IN_BINS / spacing, 1.0 / (_FREQUENCIES_PER_SPAN * lags.span))
+    step = 1.0 / (_FREQUENCIES_PER_SPAN * lags.span)
+    frequency = np.arange(1.0 / lags.span, _HIGHEST_PER_LAG / lags.spacing, step)
     damping = np.array(_DAMPING_IN_SPANS)[:, None] * lags.span
     exponent = 2j * np.pi * frequency - 1.0 / damping
     waves = lags.mean @ np.exp((lags.given - lags.given[0])[:, None] * exponent.reshape(-1))
-    return _Waves(frequency, waves.real, waves.imag, (damping * frequency >= 1.0).reshape(-1))
+    return _Waves(np.asarray(frequency), waves.real, waves.imag, (damping * frequency >= 1.0).reshape(-1))
 
 
 def _bartlett(lag: Values, tau: float) -> Values:
@@ -112,6 +117,7 @@ class _White:
     `total` is the sum of squares of the curves before, `log_determinant` that of the covariance of the errors.
     """
 
+    tau: float
     cosine: Values
     sine: Values
     curves: Values
@@ -132,18 +138,23 @@ def _unit(columns: Values, length_before: Values) -> Values:
     return np.divide(columns, length, out=np.zeros_like(columns), where=length > _NOTHING * length_before)
 
 
-def _whitened(lags: _Lags, waves: _Waves, curves: Values) -> Iterator[_White]:
-    """For all tau and all shares of independent errors; `curves` of shape (lag, curve)."""
+def _decay(lags: _Lags, tau: float) -> Values:
+    """What a decay is made of, shape (lag, term)."""
+    z = (lags.given - lags.given[0])[:, None] / tau
+    # The second term lets tau lie between the points of the grid.
+    terms = [np.ones_like(z), z * np.exp(-z), np.exp(-z * np.array(_FASTER))]
+    return np.asarray(lags.mean @ np.concatenate(terms, axis=1))
+
+
+def _whitened(lags: _Lags, waves: _Waves, curves: Values, taus: Values) -> Iterator[_White]:
+    """For all tau, and for each all shares of independent errors; `curves` of shape (lag, curve)."""
     root = np.sqrt(lags.weights)[:, None]
     number = waves.cosine.shape[1]
-    for tau in np.exp(np.arange(np.log(0.5), np.log(2 * lags.span), np.log(_RATIO_OF_TAU))):
-        z = (lags.given - lags.given[0])[:, None] / tau
-        # The second term lets tau lie between the points of the grid.
-        decay = np.concatenate([np.ones_like(z), z * np.exp(-z), np.exp(-z * np.array(_FASTER))], axis=1)
+    for tau in taus:
+        decay = _decay(lags, tau)
         terms = decay.shape[1]
         variance, axes = np.linalg.eigh(_bartlett(lags.lag, tau))
-        columns = np.concatenate([lags.mean @ decay, waves.cosine, waves.sine, curves], axis=1)
-        columns = axes.T @ (root * columns)
+        columns = axes.T @ (root * np.concatenate([decay, waves.cosine, waves.sine, curves], axis=1))
         for share in _INDEPENDENT:
             scale = np.ones_like(variance)
             if np.isfinite(share):
@@ -155,21 +166,63 @@ def _whitened(lags: _Lags, waves: _Waves, curves: Values) -> Iterator[_White]:
             cosine = _unit(rest[:, :number], length[:number])
             sine = rest[:, number : 2 * number]
             sine = _unit(sine - cosine * (cosine * sine).sum(axis=0), length[number : 2 * number])
-            yield _White(cosine, sine, rest[:, 2 * number :], length[2 * number :] ** 2, float(np.log(scale).sum()))
+            yield _White(
+                tau, cosine, sine, rest[:, 2 * number :], length[2 * number :] ** 2, float(np.log(scale).sum())
+            )
 
 
-def _best_frequency(gain: Values, waves: _Waves) -> tuple[Values, Values]:
-    """Largest gain of each curve, from shape (damping * frequency, curve), and its frequency, which may lie between."""
-    gain = np.where(waves.allowed[:, None], gain, 0.0)
-    best, curve = gain.argmax(axis=0), np.arange(gain.shape[1])
-    last = waves.frequency.size - 1
-    place = best % (last + 1)
-    left, right = gain[best - (place > 0), curve], gain[best + (place < last), curve]
-    top = gain[best, curve]
+def _between(gain: Values, best: NDArray[np.intp], frequency: Values) -> Values:
+    """Frequency of the largest gain, by a parabola through its neighbours; `gain` has shape (damping * f, curve)."""
+    last = frequency.size - 1
+    place, curve = best % frequency.size, np.arange(best.size)
+    left, top, right = (gain[np.clip(best + k, 0, len(gain) - 1), curve] for k in (-1, 0, 1))
     bend = 2 * top - left - right
     inside = (place > 0) & (place < last) & (left > 0) & (right > 0) & (bend > 0)
     shift = np.divide((right - left) / 2, bend, out=np.zeros_like(bend), where=inside)
-    return top, waves.frequency[place] + shift * (waves.frequency[1] - waves.frequency[0])
+    return np.asarray(frequency[place] + shift * (frequency[1] - frequency[0]))
+
+
+def _swing(lags: _Lags, waves: _Waves, curves: Values, tau: Values, wave: NDArray[np.intp]) -> Values:
+    """By how much the fits with a wave both fall and rise, as a share of their range, shape (curve,)."""
+    decays = {each: _decay(lags, each) for each in np.unique(tau)}
+    columns = np.stack([decays[each] for each in tau])
+    both = np.stack([waves.cosine.T[wave], waves.sine.T[wave]], axis=2)
+    root = np.sqrt(lags.weights)
+    basis = np.linalg.qr(root[:, None] * np.concatenate([columns, both], axis=2))[0]
+    fit = (basis @ (basis.transpose(0, 2, 1) @ (root * curves)[:, :, None]))[:, :, 0] / root
+    falls = (np.maximum.accumulate(fit, axis=1) - fit).max(axis=1)
+    rises = (fit - np.minimum.accumulate(fit, axis=1)).max(axis=1)
+    spread = np.ptp(fit, axis=1)
+    return np.divide(np.minimum(falls, rises), spread, out=np.zeros_like(spread), where=spread > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """Best wave of each curve: its frequency in cycles per bin, the difference of the criteria, the swing."""
+
+    frequency: Values
+    better_by: Values
+    swing: Values
+
+
+def _compared(lags: _Lags, waves: _Waves, curves: Values) -> _Comparison:
+    number = len(curves)
+    decay, wave, tau, frequency = (np.full(number, start) for start in (np.inf, np.inf, 1.0, np.nan))
+    which = np.zeros(number, dtype=np.intp)
+    means = lags.mean @ curves.T
+    taus = np.exp(np.arange(np.log(0.5 * lags.spacing), np.log(2 * lags.span), np.log(_RATIO_OF_TAU)))
+    for white in _whitened(lags, waves, means, taus):
+        unexplained = (white.curves**2).sum(axis=0)
+        decay = np.minimum(decay, white.criterion(unexplained, 0))
+        gain = (white.cosine.T @ white.curves) ** 2 + (white.sine.T @ white.curves) ** 2
+        gain *= waves.allowed[:, None]
+        best = gain.argmax(axis=0)
+        found = white.criterion(unexplained - gain.max(axis=0), _PARAMETERS)
+        better = found < wave
+        wave, tau = np.where(better, found, wave), np.where(better, white.tau, tau)
+        which = np.where(better, best, which)
+        frequency = np.where(better, _between(gain, best, waves.frequency), frequency)
+    return _Comparison(frequency, decay - wave, _swing(lags, waves, means.T, tau, which))
 
 
 def _filled(curves: Values, lags: NDArray[np.int64]) -> tuple[Values, NDArray[np.bool_]]:
@@ -182,25 +235,31 @@ def _filled(curves: Values, lags: NDArray[np.int64]) -> tuple[Values, NDArray[np
     return filled, usable
 
 
-def _compared(lags: _Lags, waves: _Waves, curves: Values) -> tuple[Values, Values]:
-    """Frequency per bin of the best wave, and the criterion of the decay less that with a wave, shape (curve,)."""
-    decay, wave, frequency = np.full(len(curves), np.inf), np.full(len(curves), np.inf), np.zeros(len(curves))
-    for white in _whitened(lags, waves, lags.mean @ curves.T):
-        unexplained = (white.curves**2).sum(axis=0)
-        decay = np.minimum(decay, white.criterion(unexplained, 0))
-        gain, of_best = _best_frequency(
-            (white.cosine.T @ white.curves) ** 2 + (white.sine.T @ white.curves) ** 2, waves
-        )
-        found = white.criterion(unexplained - gain, _PARAMETERS)
-        frequency = np.where(found < wave, of_best, frequency)
-        wave = np.minimum(wave, found)
-    return frequency, decay - wave
+def _judged(curves: NDArray[Any], lags: ArrayLike, weights: ArrayLike) -> _Comparison:
+    """Compare all curves that have enough lags; NaN for the others."""
+    values, lag, weight = checked_curves(curves, lags, weights, fewest=1)
+    of_lag = weight.mean(axis=0)
+    kept = (lag > 0) & (of_lag > 0)
+    result = _Comparison(*(np.full(len(values), np.nan) for _ in fields(_Comparison)))
+    if kept.sum() < FEWEST_LAGS:
+        return result
+    filled, usable = _filled(values[:, kept], lag[kept])
+    thinned = _Lags.thinned(lag[kept], of_lag[kept])
+    waves = _waves(thinned)
+    rows = np.flatnonzero(usable)
+    at_a_time = max(1, _NUMBERS_AT_A_TIME // waves.allowed.size)
+    for begin in range(0, rows.size, at_a_time):
+        part = rows[begin : begin + at_a_time]
+        found = _compared(thinned, waves, filled[part])
+        for field in fields(_Comparison):
+            getattr(result, field.name)[part] = getattr(found, field.name)
+    return result
 
 
 def damped_cosine(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights: ArrayLike) -> tuple[Values, Values]:
     """Find the best damped cosine in autocorrelations, and how much better than a decay alone it is.
 
-    At least one period fits into the lags, and the cosine outlasts a period. More than 128 lags are averaged to
+    At least one period fits into the lags, and the cosine falls by no more than e within a period. More than 128 lags are averaged to
     fewer, so that the highest frequency then is 0.45 per averaged lag. Lag 0 is left out, gaps are filled by the line
     between their neighbours, and weights are averaged over curves.
 
@@ -237,23 +296,9 @@ def damped_cosine(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weigh
     >>> frequency_hz.round(1), bool(better_by[0] > MARGIN)
     (array([5.]), True)
     """
-    values, lag, weight = checked_curves(curves, lags, weights, fewest=1)
     width = float(checks.positive("bin_ms", bin_ms, "a positive number of milliseconds"))
-    of_lag = weight.mean(axis=0)
-    kept = (lag > 0) & (of_lag > 0)
-    frequency_hz, better_by = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    if kept.sum() < FEWEST_LAGS:
-        return frequency_hz, better_by
-    filled, usable = _filled(values[:, kept], lag[kept])
-    thinned = _Lags.thinned(lag[kept], of_lag[kept])
-    waves = _waves(thinned)
-    rows = np.flatnonzero(usable)
-    at_a_time = max(1, _NUMBERS_AT_A_TIME // waves.allowed.size)
-    for begin in range(0, rows.size, at_a_time):
-        part = rows[begin : begin + at_a_time]
-        frequency, better_by[part] = _compared(thinned, waves, filled[part])
-        frequency_hz[part] = frequency * 1000.0 / width
-    return frequency_hz, better_by
+    found = _judged(curves, lags, weights)
+    return found.frequency * 1000.0 / width, found.better_by
 
 
 def oscillates(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights: ArrayLike) -> NDArray[np.bool_]:
@@ -281,5 +326,6 @@ def oscillates(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights:
     >>> oscillates(curves, bin_ms=5.0, lags=lags, weights=1000 - lags)
     array([False,  True])
     """
-    _, better_by = damped_cosine(curves, bin_ms=bin_ms, lags=lags, weights=weights)
-    return np.nan_to_num(better_by, nan=-np.inf) > MARGIN
+    checks.positive("bin_ms", bin_ms, "a positive number of milliseconds")
+    found = _judged(curves, lags, weights)
+    return (np.nan_to_num(found.better_by) > MARGIN) & (np.nan_to_num(found.swing) > SMALLEST_SWING)

@@ -235,8 +235,8 @@ class _Shape:
     """A family of spectra, up to their level.
 
     `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency), at one more frequency than
-    the others, the highest. If there is a floor, the last parameter is the logarithm of its height over the power there,
-    and `white` its shape. `axes` has the lowest and highest value of each parameter, and how many of them to try.
+    the others, the highest. If there is a floor, the last parameter is the logarithm of its height over the power
+    there, and `white` its shape. `axes` has the lowest and highest value of each parameter, and how many to try.
     """
 
     decaying: Callable[[Values], Values]
@@ -296,24 +296,21 @@ def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[C
     place = np.rint(frequency_hz * steps * step_s).astype(np.int64)
     neighbour = place + np.array([[-1], [0], [1]])
     share = np.where(neighbour == 0, 0.0, np.array([[-0.23], [0.54], [-0.23]]))
-    places, which = np.unique(neighbour, return_inverse=True)
-    where = which.reshape(neighbour.shape)
-    cosine, sine = np.cos(2 * np.pi * places / steps), np.sin(2 * np.pi * places / steps)
+    angle = 2 * np.pi * neighbour / steps
     full = 0.54**2 + 2 * 0.23**2
-
-    def mixed(values: Values, shares: Values) -> Values:
-        below, here, above = (values[:, column] for column in where)
-        return np.asarray(shares[0] * below + shares[1] * here + shares[2] * above)
 
     def power(parameters: Values) -> Values:
         rate = 2 * np.pi * np.exp(parameters) * step_s
         a, last, variance = np.exp(-rate), np.exp(-rate * steps), -np.expm1(-2 * rate)
-        inverse = 1.0 / (1.0 + a**2 - 2 * a * cosine)
-        total, imaginary = mixed(inverse, share), mixed(a * sine * inverse, share)
+        total, square, imaginary = np.zeros((3, len(parameters), place.size))
+        for part, cosine, sine in zip(share, np.cos(angle), np.sin(angle), strict=True):
+            mixed = part / (1.0 + a**2 - 2 * a * cosine)
+            total += mixed
+            square += part * mixed
+            imaginary += a * sine * mixed
         # Real part of the mixture of a exp(-2 pi i j / N) / |D_j|^2.
         real = ((1.0 + a**2) * total - share.sum(axis=0)) / 2
-        found = variance * steps * mixed(inverse, share**2)
-        found += 2 * (a**2 - last) * ((total - real) ** 2 + imaginary**2)
+        found = variance * steps * square + 2 * (a**2 - last) * ((total - real) ** 2 + imaginary**2)
         found -= 2 * variance * ((total - real) * (real - last * total) - imaginary**2)
         return np.asarray(found * (1.0 - a) / ((1.0 + a) * steps * full))
 
@@ -391,21 +388,46 @@ def _refined(shape: _Shape, log_power: Values, weights: Values, parameters: Valu
     return parameters
 
 
-def _solved(shape: _Shape, coarse: _Shape, begins: NDArray[np.int64], log_power: Values, valid: Values) -> Values:
-    """Parameters that fit but for peaks, shape (curve, parameter); `coarse` is the shape for groups of frequencies."""
-    grid = np.array(list(product(*(np.linspace(*axis) for axis in shape.axes))), dtype=np.float64)
-    table, weights = coarse.log10(grid), valid
-    for lenience in _LENIENCES:
-        grouped = np.add.reduceat(weights, begins, axis=1)
-        mean = np.add.reduceat(weights * log_power, begins, axis=1) / np.maximum(grouped, 1e-12)
-        parameters = _refined(coarse, mean, grouped, _searched(grid, table, mean, grouped), _SEARCH_STEPS)
-        residual, _ = _residual(log_power, weights, shape.log10(parameters))
-        weights, _, _ = _robust(residual, valid, lenience=lenience)
-    for _ in range(_POLISHES):
-        parameters = _refined(shape, log_power, weights, parameters, _POLISH_STEPS)
-        residual, _ = _residual(log_power, weights, shape.log10(parameters))
-        weights, _, _ = _robust(residual, valid)
-    return parameters
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """A family of spectra with all that does not depend on the power.
+
+    `coarse` is its shape at the centres of groups of frequencies, which begin at `begins`; `table` has its curves for a
+    `grid` of parameters.
+    """
+
+    shape: _Shape
+    coarse: _Shape
+    begins: NDArray[np.int64]
+    grid: Values
+    table: Values
+
+    @classmethod
+    def of(cls, kind: str, floor: bool, frequency: Values, sampling: _Sampling) -> _Search:
+        ends = float(frequency[0]), float(frequency[-1])
+        edges = np.geomspace(*ends, _GROUPS + 1)
+        begins = np.unique(np.searchsorted(frequency, edges[:-1] * (1 - 1e-12)))
+        centres = (begins + np.append(begins[1:], frequency.size) - 1) // 2
+        shape = _shape(kind, floor, frequency, ends, sampling)
+        coarse = _shape(kind, floor, frequency[centres], ends, sampling)
+        grid = np.array(list(product(*(np.linspace(*axis) for axis in shape.axes))), dtype=np.float64)
+        return cls(shape, coarse, begins, grid, coarse.log10(grid))
+
+    def solved(self, log_power: Values, valid: Values) -> Values:
+        """Parameters that fit but for peaks, shape (curve, parameter)."""
+        weights = valid
+        for lenience in _LENIENCES:
+            grouped = np.add.reduceat(weights, self.begins, axis=1)
+            mean = np.add.reduceat(weights * log_power, self.begins, axis=1) / np.maximum(grouped, 1e-12)
+            begin = _searched(self.grid, self.table, mean, grouped)
+            parameters = _refined(self.coarse, mean, grouped, begin, _SEARCH_STEPS)
+            residual, _ = _residual(log_power, weights, self.shape.log10(parameters))
+            weights, _, _ = _robust(residual, valid, lenience=lenience)
+        for _ in range(_POLISHES):
+            parameters = _refined(self.shape, log_power, weights, parameters, _POLISH_STEPS)
+            residual, _ = _residual(log_power, weights, self.shape.log10(parameters))
+            weights, _, _ = _robust(residual, valid)
+        return parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -518,10 +540,11 @@ def fit_knee(
                          "longer segments have more")  # fmt: skip
     sampling = _sampling_of(frequency, step_ms) if kind == "ar1" and step_ms else None
     values, frequency = values[:, inside], frequency[inside]
+    searches = {name: _Search.of(name, floor, frequency, sampling) for name in (kind, "power_law", "flat")}
     parts = [
-        _fit_part(values[begin : begin + _CURVES_AT_A_TIME], frequency, kind, floor, sampling)
-        for begin in range(0, len(values), _CURVES_AT_A_TIME)
-    ] or [_fit_part(values, frequency, kind, floor, sampling)]
+        _fit_part(values[begin : begin + _CURVES_AT_A_TIME], frequency, kind, searches)
+        for begin in range(0, max(len(values), 1), _CURVES_AT_A_TIME)
+    ]
     knee, exponent, level, height, explained = np.concatenate([part[0] for part in parts], axis=1)
     return KneeFit(
         model, frequency, knee, 1000.0 / (2 * np.pi * knee), exponent, level, height, explained,
@@ -540,7 +563,7 @@ def _sampling_of(frequency_hz: Values, step_ms: float) -> tuple[int, float]:
 
 
 def _fit_part(
-    values: Values, frequency: Values, kind: str, floor: bool, sampling: _Sampling
+    values: Values, frequency: Values, kind: str, searches: dict[str, _Search]
 ) -> tuple[Values, NDArray[np.str_]]:
     """Knee, exponent, level, floor and explained, shape (5, curve), and status of some curves."""
     valid = (np.isfinite(values) & (values > 0)).astype(np.float64)
@@ -552,35 +575,26 @@ def _fit_part(
         return found, status
     valid = valid[enough]
     log_power = np.log10(np.where(valid > 0, values[enough], 1.0))
-    ends = (float(frequency[0]), float(frequency[-1]))
-    edges = np.geomspace(*ends, _GROUPS + 1)
-    begins = np.unique(np.searchsorted(frequency, edges[:-1] * (1 - 1e-12)))
-    centres = (begins + np.append(begins[1:], frequency.size) - 1) // 2
-    fits: dict[str, tuple[Values, Values, Values]] = {}
-    for name in (kind, "power_law", "flat"):
-        shape = _shape(name, floor, frequency, ends, sampling)
-        coarse = _shape(name, floor, frequency[centres], ends, sampling)
-        parameters = _solved(shape, coarse, begins, log_power, valid)
-        fitted = shape.log10(parameters)
-        fits[name] = parameters, fitted, shape.parts(parameters)[1]
-    parameters, fitted, heights = fits[kind]
-    weights, misfit, deviation = _robust(log_power - fitted, valid)
-    _, level = _residual(log_power, weights, fitted)
+    parameters = {name: search.solved(log_power, valid) for name, search in searches.items()}
+    fitted = {name: search.shape.log10(parameters[name]) for name, search in searches.items()}
+    weights, misfit, deviation = _robust(log_power - fitted[kind], valid)
+    _, level = _residual(log_power, weights, fitted[kind])
     # The noise of the best model is the measure for the others: Schwarz 1978, https://doi.org/10.1214/aos/1176344136.
     independent = valid.sum(axis=1) / _DEPENDENCE
-    flat, power_law = (_robust(log_power - fits[name][1], valid, deviation)[1] for name in ("flat", "power_law"))
+    flat, power_law = (_robust(log_power - fitted[name], valid, deviation)[1] for name in ("flat", "power_law"))
     penalty = np.log(independent) * _DEPENDENCE
-    decays = flat - misfit > penalty * parameters.shape[1]
-    bends = power_law - misfit > penalty * (parameters.shape[1] - fits["power_law"][0].shape[1])
-    knee = np.exp(parameters[:, 0])
-    outside = (knee < ends[0] * (1 - _AT_BOUND)) | (knee > ends[1] * (1 + _AT_BOUND))
-    exponent = parameters[:, 1] if kind == "knee" else np.full(len(knee), 2.0)
-    outside |= (kind == "knee") & (np.abs(exponent - np.mean(_EXPONENTS)) > np.ptp(_EXPONENTS) / 2 - _AT_BOUND)
+    free, free_of_power_law = parameters[kind].shape[1], parameters["power_law"].shape[1]
+    decays, bends = flat - misfit > penalty * free, power_law - misfit > penalty * (free - free_of_power_law)
+    knee = np.exp(parameters[kind][:, 0])
+    outside = (knee < frequency[0] * (1 - _AT_BOUND)) | (knee > frequency[-1] * (1 + _AT_BOUND))
+    exponent = np.full(len(knee), 2.0)
+    if kind == "knee":
+        exponent = parameters[kind][:, 1]
+        outside |= (exponent < _EXPONENTS[0] + _AT_BOUND) | (exponent > _EXPONENTS[1] - _AT_BOUND)
     height = 10.0 ** level[:, 0]
     explained = 1.0 - np.divide(misfit, flat, out=np.ones_like(flat), where=flat > 0)
-    found[:, enough] = (
-        knee, exponent, height, height * heights[:, 0], explained
-    )  # fmt: skip
+    floor = height * searches[kind].shape.parts(parameters[kind])[1][:, 0]
+    found[:, enough] = knee, exponent, height, floor, explained
     status[enough] = np.select(
         [~decays, outside, ~bends],
         [Status.NO_DECAY.value, Status.AT_BOUND.value, Status.NO_DECAY.value],

@@ -55,7 +55,7 @@ class WidthFit:
     zero_lag : array of float
         Autocorrelation at lag 0 that the others were divided by.
     status : array of str
-        A `Status` each: ok; no_decay if the level is not reached within the lags, or the width is longer than these;
+        A `Status` each: ok; no_decay if the level, 1 / e for an integral or sum, is not reached within the lags;
         too_short if the lags of an integral or sum last less than 5 tau; at_bound if tau is shorter than 3/4 of a bin,
         as that of white noise, or too short to extrapolate to lag 0; not_better_than_noise if C(0) is less than three
         standard errors, as far as `variance` tells; no_variance if fewer than 3 lags are known.
@@ -233,7 +233,9 @@ def width(
         level, in_tau = _LEVELS[measure]
         value = step * _crossing(scaled, level)
         tau = value / in_tau
-    decays = (value > 0) & ~(tau > longest) if measure in ("integral", "sum") else np.isfinite(value)
+    # An area says nothing while the curve goes on beyond its lags.
+    falls = np.isfinite(_crossing(scaled, _LEVELS["decay"][0])) & (value > 0)
+    decays = falls if measure in ("integral", "sum") else np.isfinite(value)
     short = (measure in ("integral", "sum")) & (np.nan_to_num(tau) * WINDOW_IN_TAU > longest)
     cases = {
         Status.NO_VARIANCE: ~enough,

@@ -28,7 +28,7 @@ def fitted(estimated, model, **settings):
 
 
 @cache
-def process(tau_ms, seconds=60, units=24):
+def process(tau_ms, seconds=60, units=16):
     rng = np.random.default_rng(int(tau_ms))
     return ornstein_uhlenbeck(tau_ms=tau_ms, trials=1, steps=1000 * seconds, neurons=units, dt_ms=1.0, rng=rng)
 
@@ -114,9 +114,9 @@ def test_sampled_process_is_what_a_segment_has_on_average(steps, tau):
 def test_exact_curves_are_recovered_in_any_unit(model):
     rng = np.random.default_rng(10)
     kind, has_floor = MODELS[model]
-    scale, f_knee_hz = 10.0 ** rng.uniform(-9, 9, 40), np.exp(rng.uniform(np.log(3.0), np.log(60.0), 40))
-    exponent = rng.uniform(1.0, 4.0, 40) if kind == "knee" else np.full(40, 2.0)
-    floor = 10.0 ** rng.uniform(-3, -0.5, 40) if has_floor else np.zeros(40)
+    scale, f_knee_hz = 10.0 ** rng.uniform(-9, 9, 40), np.exp(rng.uniform(np.log(5.0), np.log(60.0), 40))
+    exponent = rng.uniform(1.2, 3.0, 40) if kind == "knee" else np.full(40, 2.0)
+    floor = 10.0 ** rng.uniform(-3, -1, 40) if has_floor else np.zeros(40)
     power = np.stack([exact(model, *one) for one in zip(f_knee_hz, exponent, floor, strict=True)]) * scale[:, None]
     fit = fit_knee(power, FREQUENCY_HZ, model=model, step_ms=1.0, range_hz=(1.0, 499.0))
     assert (fit.status == "ok").all()
@@ -139,9 +139,19 @@ def test_a_broad_peak_does_not_move_the_knee(model):
     np.testing.assert_allclose(fit.tau_ms[1:], fit.tau_ms[0], rtol=0.05)
 
 
-@pytest.mark.parametrize(("tau_ms", "tolerance"), [(5.0, 0.02), (20.0, 0.03), (100.0, 0.07)])
+@pytest.mark.parametrize("model", ["knee", "knee_floor"])
+def test_a_power_law_with_a_peak_is_not_taken_for_a_knee(model):
+    # The rise towards 10 Hz looks like the bend of a knee.
+    peak = 10.0 ** (0.8 * np.exp(-((FREQUENCY_HZ - 10.0) ** 2) / 4))
+    noise = 10.0 ** (0.03 * np.random.default_rng(11).standard_normal((50, FREQUENCY_HZ.size)))
+    for range_hz in ((1.0, 125.0), (2.0, 80.0)):
+        fit = fit_knee(FREQUENCY_HZ**-1.3 * peak * noise, FREQUENCY_HZ, model=model, range_hz=range_hz)
+        assert np.mean(fit.status == "ok") <= 0.05
+
+
+@pytest.mark.parametrize(("tau_ms", "tolerance"), [(5.0, 0.02), (20.0, 0.04), (100.0, 0.08)])
 def test_sampled_process_finds_tau_without_bias(tau_ms, tolerance):
-    # 60 s each; the standard error of the mean over 24 units is .4, 1 and 2 %. The longest tau is a tenth of a segment.
+    # 60 s each; the standard error of the mean over 16 units is .5, 1 and 3 %. The longest tau is a tenth of a segment.
     for model in ("ar1", "ar1_floor"):
         fit = fitted(estimate(process(tau_ms)), model)
         assert (fit.status == "ok").all()
@@ -196,12 +206,12 @@ def test_the_sum_of_40_neurons_with_one_rate_is_far_more_precise():
 @pytest.mark.parametrize("model", MODELS)
 def test_white_noise_has_no_timescale(model):
     rng = np.random.default_rng(8)
-    white = rng.standard_normal((1, 20_000, 60))
-    spikes = white_poisson_counts(trials=1, bins=20_000, neurons=60, bin_ms=1.0, rng=rng)
+    white = rng.standard_normal((1, 20_000, 40))
+    spikes = white_poisson_counts(trials=1, bins=20_000, neurons=40, bin_ms=1.0, rng=rng)
     found = [fitted(estimate(white), model), fitted(estimate(white + oscillation(1.0, 20)), model)]
     found.append(fitted(estimate(spikes, average="mean"), model))
     status = np.concatenate([fit.status for fit in found])
-    assert np.mean(status == "ok") <= 0.02
+    assert np.mean(status == "ok") <= 0.03
     assert np.mean(status == "no_decay") >= 0.9
     assert np.isnan(found[0].tau_ms[found[0].status == "no_decay"]).all()
 
@@ -211,8 +221,8 @@ def test_white_noise_has_no_timescale(model):
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_a_power_law_has_no_timescale(model, exponent, noise):
     rng = np.random.default_rng(9)
-    transform = np.fft.rfft(rng.standard_normal((30_000, 20)), axis=0)
-    transform[1:] /= np.fft.rfftfreq(30_000, 0.001)[1:, None] ** (exponent / 2)
+    transform = np.fft.rfft(rng.standard_normal((20_000, 40)), axis=0)
+    transform[1:] /= np.fft.rfftfreq(20_000, 0.001)[1:, None] ** (exponent / 2)
     values = np.fft.irfft(transform, axis=0)
     values = values / values.std(axis=0) + noise * rng.standard_normal(values.shape)
     assert np.mean(fitted(estimate(values[None]), model).status == "ok") <= 0.1

@@ -137,6 +137,10 @@ class Estimator(Protocol):
         """Fit curves of shape (curve, lag), which are means over a layer or of one neuron each."""
         ...
 
+    def oscillates(self, curves: Values, plan: Plan) -> NDArray[np.bool_]:
+        """Which curves a decay does not describe, because they oscillate; shape (curve,)."""
+        ...
+
     def noise_p_values(
         self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
     ) -> Values:

@@ -138,6 +138,10 @@ class SpectralKnee:
             {"f_knee_hz": found.f_knee_hz, "exponent": found.exponent, "floor": found.floor},
         )
 
+    def oscillates(self, curves: Values, plan: Plan) -> NDArray[np.bool_]:
+        """None: a peak of the spectrum does not move the knee."""
+        return np.zeros(len(curves), dtype=bool)
+
     def noise_p_values(
         self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
     ) -> Values:

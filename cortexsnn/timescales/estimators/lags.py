@@ -28,6 +28,7 @@ from cortexsnn.timescales.estimators.contract import (
     whole_bins,
 )
 from cortexsnn.timescales.noise import noise_of_mean, noise_of_neurons, noise_p_values
+from cortexsnn.timescales.oscillation import oscillates
 
 __all__ = ["DECAY_PARAMETERS", "DecayOverLags", "OverLags", "correlogram_of", "white_noise_p_values"]
 
@@ -176,6 +177,15 @@ class OverLags:
             of_signals=isinstance(source, Signals),
         )
 
+    def _weights(self, plan: Plan) -> Values:
+        """How much each lag counts: as many pairs of bins as are behind it."""
+        return plan.time.pairs(np.arange(1, plan.axis.size + 1)).sum(axis=0).astype(np.float64)
+
+    def oscillates(self, curves: Values, plan: Plan) -> NDArray[np.bool_]:
+        """Which curves a damped cosine describes better than a decay."""
+        lags = np.arange(1, plan.axis.size + 1)
+        return oscillates(curves, bin_ms=self.bin_ms, lags=lags, weights=self._weights(plan))
+
     def noise_p_values(
         self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
     ) -> Values:
@@ -209,10 +219,6 @@ class DecayOverLags(OverLags):
     sign: str = "positive"
 
     parameters: ClassVar[Mapping[str, Parameter]] = DECAY_PARAMETERS
-
-    def _weights(self, plan: Plan) -> Values:
-        """How much each lag counts in the fit: as many pairs of bins as are behind it."""
-        return plan.time.pairs(np.arange(1, plan.axis.size + 1)).sum(axis=0).astype(np.float64)
 
     def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
         """Fit the decay of curves of shape (curve, lag)."""

@@ -26,6 +26,7 @@ from cortexsnn.timescales.estimators.contract import (
     whole_bins,
 )
 from cortexsnn.timescales.exponential import MINIMUM_LAGS
+from cortexsnn.timescales.oscillation import oscillates
 from cortexsnn.timescales.status import Status
 
 __all__ = ["PearsonTrials"]
@@ -128,6 +129,11 @@ class PearsonTrials:
                 "first_fitted_lag_ms": found.first_lag * self.bin_ms,
             },
         )
+
+    def oscillates(self, curves: Values, plan: Plan) -> NDArray[np.bool_]:
+        """Which curves a damped cosine describes better than a decay."""
+        lags, bins = np.arange(1, plan.axis.size + 1), round(plan.window_ms / self.bin_ms)
+        return oscillates(curves, bin_ms=self.bin_ms, lags=lags, weights=bins - lags)
 
     def noise_p_values(
         self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
