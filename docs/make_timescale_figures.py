@@ -88,7 +88,8 @@ def starts(folder: Path) -> Said:
     for ax, (title, (name, settings)) in zip(axes, panels.items(), strict=True):
         result = ts.estimate({title: pausing}, name, bin_ms=25.0, rng=rng, progress=False, **settings)
         plotting.autocorrelation(ax, result, title)
-        said[f"starts_{title}"] = f"`{title}` reads {float(result['tau_ms'].item()):.0f} ms"
+        with_start = title.replace("acf, ", "acf` with `").replace("'", '"')
+        said[f"starts_{title}"] = f"`{with_start}` reads {float(result['tau_ms'].item()):.0f} ms"
     save(figure, folder / "timescales_starts.svg")
     return said
 
@@ -125,12 +126,12 @@ def spontaneous(folder: Path) -> Said:
     said = {}
     for ax, (title, (protocol, process, repeats)) in zip(axes, cases.items(), strict=True):
         curves = {
-            name: calibration(protocol, name, 3, repeats=repeats, tau_ms=TRUE_MS[1:], process=process)
+            name: calibration(protocol, name, 3, repeats=repeats, tau_ms=TRUE_MS[1:], process=process, bin_ms=25.0)
             for name in ("acf", "isttc", "multistep")
         }
         plotting.calibration_curve(ax, curves)
         ax.set_title(title)
-        said |= {f"spontaneous_{title}_{name}": row(f"{title}: {name}", curve) for name, curve in curves.items()}
+        said |= {f"spontaneous_{title}_{name}": row(title, curve) for name, curve in curves.items()}
     for ax in axes[1:]:
         ax.set_ylabel("")
         ax.get_legend().remove()
@@ -141,29 +142,29 @@ def spontaneous(folder: Path) -> Said:
 def signals(folder: Path) -> Said:
     """Signals: what the mean of each trial takes, and one long signal by all estimators for it."""
     short, true = ts.Protocol(500, 1.0, 1), (10.0, 20.0, 50.0, 100.0, 200.0)
-    how = {"process": ts.noisy_signals(1.0), "bin_ms": 1.0, "max_lag_ms": 100.0, "model": "exponential", "bootstrap": 0}
+    how = {"process": ts.noisy_signals(2.0), "bin_ms": 2.0, "max_lag_ms": 100.0, "model": "exponential", "bootstrap": 0}
     centred = {
-        f"centred {words}": calibration(short, "acf", 4, tau_ms=true, centre=centre, **how)
-        for words, centre in (("over all trials", "all"), ("per trial", "trial"))
+        label: calibration(short, "acf", 4, tau_ms=true, centre=centre, **how)
+        for label, centre in (("mean over all trials", "all"), ("mean of each trial", "trial"))
     }
-    long = ts.Protocol(1, 120.0, 1)
-    process = ts.noisy_signals(2.0)
-    by = {
-        name: calibration(long, name, 5, tau_ms=true, process=process, bin_ms=2.0)
-        for name in ("acf", "knee", "integral")
-    }
+    long, how_long = ts.Protocol(1, 120.0, 1), {"process": ts.noisy_signals(5.0), "tau_ms": true}
+    by = {name: calibration(long, name, 5, bin_ms=5.0, **how_long) for name in ("acf", "knee", "integral")}
     figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.2), sharey=True)
-    for ax, curves, title in zip(axes, (centred, by), ("acf, 500 trials of 1 s", "one signal of 2 min"), strict=True):
+    panels = ((centred, "acf, 500 trials of 1 s, centred by the"), (by, "one signal of 2 min"))
+    for ax, (curves, title) in zip(axes, panels, strict=True):
         plotting.calibration_curve(ax, curves)
         ax.set_title(title)
     axes[1].set_ylabel("")
     save(figure, folder / "timescales_signals.svg")
-    biased = centred["centred per trial"]
-    return {
-        **{f"signals_{label}": row(label, curve) for label, curve in centred.items()},
-        **{f"signals_{label}": row(label, curve) for label, curve in by.items()},
-        **corrected(biased, short, how),
-    }
+    wide = calibration(long, "integral", 5, bootstrap=0, **(how_long | {"tau_ms": (10.0, 20.0)}))[
+        "median_ms"
+    ].to_numpy()
+    said = {f"signals_{label}": row(f"500 signals of 1 s, less the {label}", curve) for label, curve in centred.items()}
+    said |= {f"signals_{label}": row("one signal of 2 min", curve) for label, curve in by.items()}
+    exact = calibration(long, "knee", 5, bin_ms=5.0, model="ar1", bootstrap=0, **how_long)
+    said["signals_ar1"] = row('the same, `model="ar1"`', exact)[:-1] + "| - |"
+    said["signals_wide"] = f"reads 10 ms as {wide[0]:.0f} ms and 20 ms as {wide[1]:.0f} ms"
+    return said | corrected(centred["mean of each trial"], short, how)
 
 
 def corrected(biased: xr.Dataset, protocol: ts.Protocol, how: Mapping[str, Any]) -> Said:
@@ -179,6 +180,21 @@ def corrected(biased: xr.Dataset, protocol: ts.Protocol, how: Mapping[str, Any])
     return {
         "signals_biased": f"reads 20 ms as {before:.1f} ms",
         "signals_corrected": f"20 corrected values have a mean of {after:.1f} ms",
+    }
+
+
+def two_timescales(_: Path) -> Said:
+    """Signals with a fast and a slow component, each half of the variance."""
+    rng = np.random.default_rng(11)
+    values = ts.two_timescale(tau_ms=(20.0, 200.0), share=0.5, trials=1, steps=60_000, neurons=20, dt_ms=5.0, rng=rng)
+    data = ts.Signals.from_array(values, 5.0)
+    one = ts.estimate(data, "acf", bin_ms=5.0, bootstrap=0, rng=rng).isel(layer=0)
+    models = ("exponential_offset", "two_exponentials")
+    both = ts.estimate(data, "acf", bin_ms=5.0, bootstrap=0, rng=rng, model=models).isel(layer=0)
+    fast, slow = float(both["tau_fast_ms"]), float(both["tau_slow_ms"])
+    return {
+        "two_one": f"one exponential with offset reads {float(one['tau_ms']):.0f} ms",
+        "two_both": f"{fast:.0f} and {slow:.0f} ms",
     }
 
 
@@ -248,29 +264,39 @@ def _interval(one: xr.Dataset) -> str:
 
 
 def each(_: Path) -> Said:
-    """Neurons of 100 ms, and as many without any timescale, one by one, by every estimator."""
+    """Neurons of 100 ms, of no timescale, and neurons that follow a wave, one by one, by every estimator."""
     said = {}
     for name in ts.ESTIMATORS:
         rng = np.random.default_rng(9)
+        trials, duration_s = (200, 1.0) if name == "pearson_trials" else (1, TEN_MINUTES_S)
+        size: dict[str, Any] = {"trials": trials, "duration_s": duration_s, "rate_hz": 10.0, "rng": rng}
         # The knee takes ten times as long as the others.
-        number = 50 if name == "knee" else 200
-        size: dict[str, Any] = {"trials": 1, "duration_s": TEN_MINUTES_S, "neurons": number, "rate_hz": 10.0}
-        if name == "pearson_trials":
-            size |= {"trials": 200, "duration_s": 1.0}
-        slow = ts.ou_poisson_trains(tau_ms=100.0, dt_ms=DT_MS, rng=rng, **size)
-        white = ts.white_poisson_trains(rng=rng, **size)
+        slow = ts.ou_poisson_trains(tau_ms=100.0, dt_ms=DT_MS, neurons=50 if name == "knee" else 200, **size)
+        white = ts.white_poisson_trains(neurons=100, **size)
+        wave = ts.sinusoid(
+            frequency_hz=4.0, trials=trials, steps=round(duration_s * 1000 / DT_MS), neurons=50, dt_ms=DT_MS, rng=rng
+        )
+        waving = ts.poisson_trains(rates_hz=10.0 * (1.0 + 0.6 * wave), dt_ms=DT_MS, rng=rng)
         found = ts.estimate(slow, name, per="neuron", bootstrap=REPLICATES, rng=rng, progress=False)
-        none = ts.estimate(white, name, per="neuron", bootstrap=0, rng=rng, progress=False)
         tau, low, high = (found[which].to_numpy() for which in ("tau_ms", "tau_low_ms", "tau_high_ms"))
         usable = np.isfinite(tau)
         held = (low <= 100.0) & (high >= 100.0) & usable
         unbounded = usable & (np.isinf(high) | (low == 0))
-        quantiles = np.quantile(tau[usable], [0.16, 0.5, 0.84])
-        said[f"each_{name}"] = (
-            f"| [{name}](estimators.md#{name}) | {usable.sum()} of {number} "
-            f"| {quantiles[1]:.0f} ({quantiles[0]:.0f} to {quantiles[2]:.0f}) "
-            f"| {held.sum()} of {usable.sum()} | {unbounded.sum()} | {np.isfinite(none['tau_ms']).sum().item()} of {number} |"
-        )
+        cells = [
+            f"[{name}](estimators.md#{name})",
+            f"{usable.sum()} of {tau.size}",
+            "{1:.0f} ({0:.0f} to {2:.0f})".format(*np.quantile(tau[usable], [0.16, 0.5, 0.84])),
+            f"{held.sum()} of {usable.sum()}",
+            f"{unbounded.sum()}",
+        ]
+        for none in (white, waving):
+            result = ts.estimate(none, name, per="neuron", bootstrap=0, rng=rng, progress=False)
+            cells.append(f"{int(np.isfinite(result['tau_ms']).sum())} of {none.neurons.size}")
+        said[f"each_{name}"] = f"| {' | '.join(cells)} |"
+        if name == "integral":
+            for measure in ("sum", "acw50", "decay"):
+                other = ts.estimate(slow, name, measure=measure, per="neuron", bootstrap=0, rng=rng, progress=False)
+                said[f"each_{measure}"] = f"`{measure}` has a median of {float(other['tau_ms'].median()):.0f} ms"
     return said
 
 
@@ -292,7 +318,18 @@ def subsampling(_: Path) -> Said:
 
 
 PARTS: Mapping[str, Callable[[Path], Said]] = {
-    part.__name__: part for part in (starts, trials, spontaneous, signals, neurons, layers, each, subsampling)
+    part.__name__: part
+    for part in (
+        starts,
+        trials,
+        spontaneous,
+        signals,
+        two_timescales,
+        neurons,
+        layers,
+        each,
+        subsampling,
+    )
 }
 
 

@@ -32,7 +32,7 @@ WINDOW_IN_TAU = 5.0
 FASTEST_HEADLINE_IN_BINS = 0.5
 SMALLEST_SHARE_OF_HEADLINE = 0.01
 _AT_BOUND = 1e-4
-_LARGEST_EXPONENT = 700.0
+_LARGEST_EXPONENT = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,8 @@ def checked_curves(
         raise InputError("shape of weights", weight.shape, f"{values.shape[1:]} or {values.shape}, as the curves have")
     if not np.all(np.isfinite(weight) & (weight >= 0)):
         raise InputError("weights", weights, "finite numbers, at least 0", "numbers of pairs behind each lag will do")
-    return values.astype(np.float64, copy=False), lag.astype(np.int64), np.atleast_2d(weight.astype(np.float64))
+    values, weight = (array.astype(np.float64, copy=False) for array in (values, weight))
+    return values, lag.astype(np.int64), np.atleast_2d(weight)
 
 
 def fit_decay(
@@ -196,7 +197,7 @@ def fit_decay(
     criterion : {"bic", "aicc"}
         By which to choose (Schwarz 1978, https://doi.org/10.1214/aos/1176344136; Hurvich & Tsai 1989,
         https://doi.org/10.1093/biomet/76.2.297). Its number of data is that of the fitted lags. As their errors are
-        correlated, it is a rule, not a test.
+        correlated, it is a rule, not a test, and inclined to larger models (see `decay_models`).
     start : {"first", "largest_drop"}
         Where the fit begins: at the first lag, or at the one before the largest drop that leaves enough lags (Murray
         et al. 2014, https://doi.org/10.1038/nn.3862): 4 for one exponential, 5 for two, 6 for two with offset.
@@ -225,7 +226,7 @@ def fit_decay(
     >>> fit.model[0], fit.tau_components_ms[0].round(3), fit.tau_ms[0].round(3), fit.status[0]
     (np.str_('two_exponentials'), array([ 20., 150.]), np.float64(20.0), np.str_('ok'))
     """
-    names = (model,) if isinstance(model, str) else tuple(model)
+    names = (model,) if isinstance(model, str) or not isinstance(model, Sequence) else tuple(model)
     if not names or len(set(names)) < len(names):
         raise InputError("model", model, f"one or several different ones of {', '.join(MODELS)}")
     for name in names:

@@ -18,7 +18,8 @@ number of mean q pairs(k), with q the chance that both bins of a pair are filled
 
 R(k) ~ (Poisson(q pairs(k)) / (q pairs(k)) - 1) sqrt(q).
 
-For a mean over neurons q is that of a Poisson number with the skewness of the mean. Curves drawn from this are fitted
+Of signals, and of bursts within bins, q is that of a Poisson number with the kurtosis of the products if that is less,
+of a mean over neurons that of one with its skewness. Curves drawn from this are fitted
 as the real one is; the p value is the share of them that decay at least as much (Monte Carlo test, Davison & Hinkley
 1997, https://doi.org/10.1017/CBO9780511802843, ch. 4). It depends on a neuron only by q, so neurons share null curves
 on a grid of q, rounded so that the p value becomes rather too large.
@@ -113,8 +114,7 @@ def noise_of_neurons(activity: Part, *, centre: str = "all") -> WhiteNoise:
     """White noise like the activity of each neuron.
 
     The number of filled bins is taken as given; with ``centre="trial"`` that in each trial, so that a neuron may be
-    more active in one trial than in another. Of signals, q is that of Poisson numbers with the same kurtosis of
-    products.
+    more active in one trial than in another.
 
     Parameters
     ----------

@@ -28,8 +28,12 @@ __all__ = ["FEWEST_LAGS", "MARGIN", "SMALLEST_SWING", "damped_cosine", "oscillat
 
 Values = NDArray[np.float64]
 
-# CALIBRATION
-MARGIN = 15.0
+# Chosen by simulation, 200 curves of each kind. Flagged are none of first-order processes (10^4 and 10^5 bins, tau 3 to
+# 100 bins, 20 to 300 lags; 500 trials of 1 s, tau 10 to 250 ms), two timescales, gamma renewal and Hawkes trains; at
+# most 1 % of white noise and of single neurons' curves of 19 lags; 2 % of smooth signals (two poles) of 10^4 bins. Of
+# an Ornstein-Uhlenbeck process of 60 ms with 2 Hz of a fifth of the variance all are flagged (500 trials of 1 s, lags
+# up to 550 to 950 ms; 92 % in 50 s without break), and so are all pure sinusoids.
+MARGIN = 20.0
 SMALLEST_SWING = 0.1
 FEWEST_LAGS = 16
 _LAGS_AT_MOST = 128
@@ -47,7 +51,7 @@ _PARAMETERS = 4
 _ROUNDING = 1e-12
 _NOTHING = 1e-5
 _KNOWN_AT_LEAST = 0.5
-_NUMBERS_AT_A_TIME = 1_000_000
+_NUMBERS_AT_A_TIME = 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,9 +263,9 @@ def _judged(curves: NDArray[Any], lags: ArrayLike, weights: ArrayLike) -> _Compa
 def damped_cosine(curves: NDArray[Any], *, bin_ms: float, lags: ArrayLike, weights: ArrayLike) -> tuple[Values, Values]:
     """Find the best damped cosine in autocorrelations, and how much better than a decay alone it is.
 
-    At least one period fits into the lags, and the cosine falls by no more than e within a period. More than 128 lags are averaged to
-    fewer, so that the highest frequency then is 0.45 per averaged lag. Lag 0 is left out, gaps are filled by the line
-    between their neighbours, and weights are averaged over curves.
+    At least one period fits into the lags, and the cosine falls by no more than a factor of e within a period. More
+    than 128 lags are averaged to fewer, so that the highest frequency then is 0.45 per averaged lag. Lag 0 is left
+    out, gaps are filled by the line between their neighbours, and weights are averaged over curves.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ optimum, without starting values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ Values = NDArray[np.float64]
 # Points of the grids in log tau; what is explained bends on a scale of 1 there.
 _GRID = 120
 _GRID_OF_TWO = 72
-# Two exponentials can explain a curve about as well in more than one way: so many are followed up.
-_PEAKS = 3
 # What explains less than this share of the sum of squares is rounding.
 _ROUNDING = 1e-24
 # The polynomial through 7 points of a grid, at finer steps between the neighbours of the one in the middle.
@@ -114,20 +112,8 @@ def _best_of_one(curves: Curves, log_range: tuple[float, float]) -> tuple[Values
     return np.clip(start, low, high)[:, None], low[:, None], high[:, None]
 
 
-def _peaks(gain: Values, number: int) -> NDArray[np.intp]:
-    """The highest `number` places of maps (curve, row, column) no neighbour of which is higher, as flat places."""
-    ridge = gain.copy()
-    np.maximum(ridge[:, 1:], gain[:, :-1], out=ridge[:, 1:])
-    np.maximum(ridge[:, :-1], gain[:, 1:], out=ridge[:, :-1])
-    around = ridge.copy()
-    np.maximum(around[:, :, 1:], ridge[:, :, :-1], out=around[:, :, 1:])
-    np.maximum(around[:, :, :-1], ridge[:, :, 1:], out=around[:, :, :-1])
-    peaks = np.where(gain >= around, gain, 0.0).reshape(len(gain), -1)
-    return np.asarray(np.argpartition(-peaks, np.arange(number), axis=1)[:, :number])
-
-
 def _best_of_two(curves: Curves, log_range: tuple[float, float]) -> Values:
-    """Pairs of log tau where what positive heights explain has a peak, shape (peak, curve, 2); NaN: there are fewer."""
+    """The pair of log tau on a grid that explains most with positive heights, shape (curve, 2); NaN: there is none."""
     log_grid = np.linspace(*log_range, _GRID_OF_TWO)
     grid = _Grid(curves, log_grid)
     first, second = np.triu_indices(log_grid.size, 1)
@@ -140,8 +126,8 @@ def _best_of_two(curves: Curves, log_range: tuple[float, float]) -> Values:
         return square, other_square, product, np.where(determinant > INDEPENDENT * both, determinant, np.inf)
 
     common = overlaps(curves.weights) if len(curves.weights) == 1 else None
-    found = np.full((_PEAKS, len(curves.values), 2), np.nan)
-    for part, some in curves.chunks(log_grid.size**2):
+    found = np.full((len(curves.values), 2), np.nan)
+    for part, some in curves.chunks(first.size):
         square, other_square, product, determinant = common or overlaps(some.weights)
         covariance = grid.covariance(some)
         one, other = covariance[:, first], covariance[:, second]
@@ -149,12 +135,35 @@ def _best_of_two(curves: Curves, log_range: tuple[float, float]) -> Values:
         other_height = square * other - product * one
         gain = (one * height + other * other_height) / determinant
         gain[(height <= 0) | (other_height <= 0)] = 0.0
-        gains = np.zeros((len(gain), log_grid.size, log_grid.size))
-        gains[:, first, second] = gain
-        place = _peaks(gains, _PEAKS).T
-        pair = log_grid[np.stack(np.unravel_index(place, gains.shape[1:]), axis=-1)]
-        there = gains.reshape(len(gain), -1)[np.arange(len(gain)), place] > 0
-        found[:, part] = np.where(there[:, :, None], pair, np.nan)
+        top = gain.argmax(axis=1)
+        pair = np.stack([log_grid[first[top]], log_grid[second[top]]], axis=1)
+        found[part] = np.where(gain.max(axis=1, keepdims=True) > 0, pair, np.nan)
+    return found
+
+
+def _beside_one(curves: Curves, one: Exponentials, log_range: tuple[float, float]) -> Values:
+    """The best partners of the best single exponential, a faster and a slower one, shape (2, curve, 2) or NaN.
+
+    A partner that explains little is lost on a grid of pairs: what it gains is less than what the other loses there.
+    """
+    log_grid = np.linspace(*log_range, _GRID_OF_TWO)
+    grid = _Grid(curves, log_grid)
+    found = np.full((2, len(curves.values), 2), np.nan)
+    for part, some in curves.chunks(max(log_grid.size, curves.lag.size)):
+        log_tau = one.log_tau[part]
+        single = replace(some, values=np.exp(-some.lag / np.exp(log_tau)))
+        centred = single.weights * single.centred()
+        square = (centred * single.values).sum(axis=1, keepdims=True)
+        covariance = (centred * some.values).sum(axis=1, keepdims=True)
+        squares, product, others = grid.squares(some.weights), grid.covariance(single), grid.covariance(some)
+        height, other_height = squares * covariance - product * others, square * others - product * covariance
+        determinant = square * squares - product**2
+        there = (height > 0) & (other_height > 0) & (determinant > INDEPENDENT * square * squares)
+        gain = np.divide(other_height**2, determinant, out=np.zeros_like(product), where=there)
+        for side, beyond in enumerate((log_grid < log_tau, log_grid > log_tau)):
+            of_side = np.where(beyond, gain, 0.0)
+            pair = np.stack([log_tau[:, 0], log_grid[of_side.argmax(axis=1)]], axis=1)
+            found[side, part] = np.where(of_side.max(axis=1, keepdims=True) > 0, pair, np.nan)
     return found
 
 
@@ -224,7 +233,7 @@ def fit_two(curves: Curves, one: Exponentials, log_range: tuple[float, float]) -
         one.level.copy(),
         one.explained.copy(),
     )
-    for start in _best_of_two(curves, log_range):
+    for start in (_best_of_two(curves, log_range), *_beside_one(curves, one, log_range)):
         pairs = np.flatnonzero(np.isfinite(start[:, 0]) & (one.explained > 0))
         for part, some in curves.rows(pairs).chunks(8 * curves.lag.size):
             rows = pairs[part]

@@ -189,7 +189,7 @@ def width(
         C(0) is what the exponential through the first 10 lags has at lag 0, a negative number for a refractory neuron.
     variance : array that broadcasts to (curve, lag), optional
         Variance of the noise of `curves`, as from a bootstrap. It is taken from their squares in the integral, and is
-        what an extrapolated C(0) must rise above.
+        what an extrapolated C(0) must rise above: without it, noise is extrapolated too.
 
     Returns
     -------

@@ -139,6 +139,15 @@ def test_a_broad_peak_does_not_move_the_knee(model):
     np.testing.assert_allclose(fit.tau_ms[1:], fit.tau_ms[0], rtol=0.05)
 
 
+@pytest.mark.parametrize("model", ["lorentzian_floor", "ar1_floor"])
+def test_a_decay_at_the_lowest_frequencies_is_not_taken_for_a_peak(model):
+    # Few spikes and a long tau: 4 of 499 frequencies lie clearly above the floor.
+    noise = 10.0 ** (0.03 * np.random.default_rng(12).standard_normal((60, FREQUENCY_HZ.size)))
+    fit = fit_knee(exact(model, 1.6, 2.0, 1.0) * noise, FREQUENCY_HZ, model=model, step_ms=1.0)
+    assert np.mean(fit.status == "no_decay") < (0.1 if model == "ar1_floor" else 0.25)
+    assert np.nanmedian(fit.f_knee_hz) == pytest.approx(1.6, rel=0.15)
+
+
 @pytest.mark.parametrize("model", ["knee", "knee_floor"])
 def test_a_power_law_with_a_peak_is_not_taken_for_a_knee(model):
     # The rise towards 10 Hz looks like the bend of a knee.
@@ -163,7 +172,9 @@ def test_lorentzian_is_biased_by_short_segments_as_documented():
     # Segments of 10 tau shorten tau by a tenth, those of 40 tau by less than 5 %; the exact spectrum does not care.
     tau_ms = 50.0
     short, long = (estimate(process(tau_ms), segment_s=segment_s) for segment_s in (0.5, 2.0))
-    bias = [fitted(power, "lorentzian").tau_ms.mean() / tau_ms - 1 for power in (short, long)]
+    fits = [fitted(power, "lorentzian") for power in (short, long)]
+    assert min(np.mean(fit.status == "ok") for fit in fits) > 0.8
+    bias = [np.nanmean(fit.tau_ms) / tau_ms - 1 for fit in fits]
     assert -0.2 < bias[0] < -0.08
     assert -0.08 < bias[1] < 0.02
     assert fitted(short, "ar1").tau_ms.mean() == pytest.approx(tau_ms, rel=0.04)
@@ -206,9 +217,9 @@ def test_the_sum_of_40_neurons_with_one_rate_is_far_more_precise():
 @pytest.mark.parametrize("model", MODELS)
 def test_white_noise_has_no_timescale(model):
     rng = np.random.default_rng(8)
-    white = rng.standard_normal((1, 20_000, 40))
-    spikes = white_poisson_counts(trials=1, bins=20_000, neurons=40, bin_ms=1.0, rng=rng)
-    found = [fitted(estimate(white), model), fitted(estimate(white + oscillation(1.0, 20)), model)]
+    white = rng.standard_normal((1, 15_000, 30))
+    spikes = white_poisson_counts(trials=1, bins=15_000, neurons=30, bin_ms=1.0, rng=rng)
+    found = [fitted(estimate(white), model), fitted(estimate(white + oscillation(1.0, 15)), model)]
     found.append(fitted(estimate(spikes, average="mean"), model))
     status = np.concatenate([fit.status for fit in found])
     assert np.mean(status == "ok") <= 0.03
@@ -217,12 +228,11 @@ def test_white_noise_has_no_timescale(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("exponent", [1.0, 1.5])
-@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize(("exponent", "noise"), [(1.0, 0.0), (1.5, 0.3)])
 def test_a_power_law_has_no_timescale(model, exponent, noise):
     rng = np.random.default_rng(9)
-    transform = np.fft.rfft(rng.standard_normal((20_000, 40)), axis=0)
-    transform[1:] /= np.fft.rfftfreq(20_000, 0.001)[1:, None] ** (exponent / 2)
+    transform = np.fft.rfft(rng.standard_normal((15_000, 30)), axis=0)
+    transform[1:] /= np.fft.rfftfreq(15_000, 0.001)[1:, None] ** (exponent / 2)
     values = np.fft.irfft(transform, axis=0)
     values = values / values.std(axis=0) + noise * rng.standard_normal(values.shape)
     assert np.mean(fitted(estimate(values[None]), model).status == "ok") <= 0.1

@@ -114,6 +114,13 @@ def test_gaps_are_bridged_and_a_curve_without_lags_has_a_status():
             assert np.isnan(found.tau_ms[2:]).all()
 
 
+def test_only_the_first_lags_tell_the_value_at_lag_0():
+    # A slow second decay, or whatever comes later, does not pull it.
+    curves = np.tile(np.exp(-LAG / 4.0), (2, 1))
+    curves[1, 10:] += 0.5
+    np.testing.assert_allclose(width(curves, 1.0, zero_lag="extrapolated").zero_lag, 1.0, rtol=1e-6)
+
+
 def test_silence_extrapolated_has_no_variance():
     found = width(np.zeros((1, 20)), 1.0, zero_lag="extrapolated")
     assert found.status.tolist() == ["no_variance"]
