@@ -8,8 +8,9 @@ import pytest
 
 specparam = pytest.importorskip("specparam")
 
+from cortexsnn.timescales.knee import fit_knee  # noqa: E402
 from cortexsnn.timescales.processes import ornstein_uhlenbeck  # noqa: E402
-from cortexsnn.timescales.spectrum import fit_knee, power_spectra  # noqa: E402
+from cortexsnn.timescales.spectrum import power_spectra  # noqa: E402
 
 RANGE_HZ = (1.0, 125.0)
 

@@ -25,7 +25,8 @@ from cortexsnn.timescales.estimators.contract import (
     finite,
 )
 from cortexsnn.timescales.estimators.lags import FEWEST_LAGS, white_noise_p_values
-from cortexsnn.timescales.spectrum import MODELS, fit_knee, power_spectra
+from cortexsnn.timescales.knee import MODELS, fit_knee
+from cortexsnn.timescales.spectrum import power_spectra
 
 __all__ = ["SpectralKnee"]
 
@@ -48,7 +49,7 @@ class SpectralKnee:
     segment_s : float, optional
         Duration of a segment, at least 10 tau; by default 2 s, or the shortest trial if that is shorter.
     model : str, optional
-        See `cortexsnn.timescales.spectrum.fit_knee`; by default ar1_floor for spikes, whose noise is a floor, and knee
+        See `cortexsnn.timescales.knee.fit_knee`; by default ar1_floor for spikes, whose noise is a floor, and knee
         for signals.
     average : {"mean", "median"}, optional
         Over segments; by default the median for signals and the mean for spikes.
