@@ -16,7 +16,7 @@ from cortexsnn.checks import choice, generator
 from cortexsnn.errors import InputError
 from cortexsnn.recording import populations
 from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
-from cortexsnn.timescales.blocks import draws
+from cortexsnn.timescales.blocks import FEWEST_BLOCKS, draws
 from cortexsnn.timescales.counts import whole_steps
 from cortexsnn.timescales.estimators import Activity, Estimator, estimator_of
 from cortexsnn.timescales.estimators.contract import Fit, Plan, Source, finite, summed
@@ -162,7 +162,9 @@ class _Draws:
     def of(self, blocks: int) -> Values:
         """All blocks once, then the replicates, shape (1 + replicate, block)."""
         if blocks not in self._made:
-            drawn = draws(blocks, self._replicates, self._rng)
+            # From fewer blocks nothing can be learned about other recordings: no interval.
+            replicates = self._replicates if blocks >= FEWEST_BLOCKS else 0
+            drawn = draws(blocks, replicates, self._rng)
             self._made[blocks] = np.concatenate([np.ones((1, blocks)), drawn])
         return self._made[blocks]
 
@@ -338,7 +340,8 @@ def estimate(
     replacement, the same for every layer and neuron, and is fitted anew; the interval holds the central percentiles,
     each end one of the replicates. A replicate that does not decay could have any tau: it counts as 0 for the lower
     end and as infinite for the upper end. One that runs to the lower or upper bound of the search counts as 0 or
-    infinite for the end on that side. So an end of 0 or infinity means that the data set no bound there.
+    infinite for the end on that side. So an end of 0 or infinity means that the data set no bound there. A recording
+    of fewer than 10 trials, and too short to be cut into 10 blocks that outlast the lags, has no interval (NaN).
 
     For `pearson_trials`, nominal intervals of 95 % held the truth in 94 to 97 % of simulated recordings (tau of 50,
     100 and 200 ms with 40 neurons, 100 ms with 10; 150 recordings each of 200 trials of 1 s). With 5 neurons and 50

@@ -15,7 +15,7 @@ class Status(StrEnum):
     >>> Status.NO_DECAY.value, Status("ok").usable
     ('no_decay', True)
     >>> print(Status.TOO_SHORT.reason)
-    the observation window is shorter than 5 tau: take the value as a rough one
+    the window is shorter than 5 tau, or the largest lag than tau: take the value as a rough one
     """
 
     OK = "ok"
@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 _REASONS = {
     Status.OK: "an exponential decay was found and the observation window is at least 5 tau",
-    Status.TOO_SHORT: "the observation window is shorter than 5 tau: take the value as a rough one",
+    Status.TOO_SHORT: "the window is shorter than 5 tau, or the largest lag than tau: take the value as a rough one",
     Status.AT_BOUND: "tau ran to the end of its range (a tenth of a bin, ten observation windows): not measurable here",
     Status.NO_DECAY: "the autocorrelation does not fall with the lag",
     Status.NOT_BETTER_THAN_NOISE: "the decay is no larger than with the bins in random order",

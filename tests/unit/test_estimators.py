@@ -218,6 +218,27 @@ def test_bad_data_are_named():
         measured({}, "acf")
 
 
+@pytest.mark.parametrize("estimator", ["acf", "isttc", "multistep", "integral"])
+@pytest.mark.parametrize(("trials", "duration_s", "has_interval"), [(1, 8.0, False), (1, 60.0, True), (9, 10.0, True)])
+def test_few_blocks_have_no_interval(estimator, trials, duration_s, has_interval):
+    # Protects against intervals of no width, and against blocks that plan and sums count differently.
+    rng = generator(5)
+    trains = ou_poisson_trains(
+        tau_ms=60.0, trials=trials, duration_s=duration_s, neurons=10, rate_hz=40.0, dt_ms=5.0, rng=rng
+    )
+    result = measured(trains, estimator, bin_ms=20.0, max_lag_ms=500.0, bootstrap=20).isel(layer=0)
+    if np.isfinite(result["tau_ms"].item()):
+        known = np.isfinite(result["tau_low_ms"].item())
+        assert known == has_interval
+
+
+def test_tau_beyond_the_lags_is_rough(long):
+    # 100 ms seen through lags up to 60 ms, in a recording of ten minutes.
+    result = measured(long, "acf", bin_ms=5.0, max_lag_ms=60.0, model="exponential").isel(layer=0)
+    assert result["tau_ms"].item() == pytest.approx(100.0, rel=0.2)
+    assert result["status"].item() == "too_short"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["acf", "isttc"])
 def test_hawkes_units_are_within_a_quarter(estimator):

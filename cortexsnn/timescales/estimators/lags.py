@@ -13,7 +13,7 @@ from cortexsnn.errors import InputError
 from cortexsnn.timescales.activity import BinnedSpikes, Signals
 from cortexsnn.timescales.blocks import TimeBlocks, time_blocks
 from cortexsnn.timescales.correlogram import Correlogram, signal_correlogram, spike_correlogram
-from cortexsnn.timescales.decay import fit_decay
+from cortexsnn.timescales.decay import WINDOW_IN_TAU, fit_decay
 from cortexsnn.timescales.estimators.contract import (
     LONGEST_LAG_MS,
     Activity,
@@ -224,7 +224,9 @@ class DecayOverLags(OverLags):
         """Fit the decay of curves of shape (curve, lag)."""
         lags = np.arange(1, plan.axis.size + 1)
         found = fit_decay(
-            curves, bin_ms=self.bin_ms, lags=lags, weights=self._weights(plan), window_ms=plan.window_ms,
+            curves, bin_ms=self.bin_ms, lags=lags, weights=self._weights(plan),
+            # However long the recording: a tau longer than the largest lag is a rough one (too_short).
+            window_ms=min(plan.window_ms, WINDOW_IN_TAU * float(plan.axis[-1])),
             model=self.model, criterion=self.criterion, start=self.start, sign=self.sign,
         )  # fmt: skip
         one = np.isnan(found.tau_components_ms[:, 1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -60,6 +60,13 @@ class Tiling(DecayOverLags):
             raise InputError("data", type(source).__name__, "spike times (SpikeTrains or a recording)",
                              "binned activity is for pearson_trials, acf and multistep")  # fmt: skip
         return super()._bins(source)
+
+    def plan(self, source: Source, replicates: int) -> Plan:
+        """Lags that fit the trials, and the blocks of tiled time that are drawn."""
+        plan = super().plan(source, replicates)
+        assert not isinstance(source, BinnedSpikes | Signals)
+        blocks = tiling_blocks(source.durations_s, lags_ms=plan.axis, window_ms=self._window()).number
+        return replace(plan, blocks=blocks)
 
     def observe(self, part: Activity, plan: Plan) -> BlockSums:
         """Spikes covered and time tiled, block by block."""
