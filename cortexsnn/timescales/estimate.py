@@ -217,7 +217,7 @@ def _one_layer(
         why = why.copy()
         why[np.flatnonzero(used)[~np.concatenate(valid)]] = Status.NO_VARIANCE.value
     if not number[0].any():
-        return _nothing(_commonest(why), plan, protocol.estimator), why
+        return _nothing(np.array([Status.NO_VARIANCE.value]), plan, protocol.estimator), why
     mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
     return _judged(mean[:, None], parts, plan, protocol, rng, layer=True), why
 

@@ -113,6 +113,15 @@ def test_chunks_of_neurons_change_nothing(estimator, trials, monkeypatch):
                 assert whole[name].to_numpy() == pytest.approx(parts[name].to_numpy(), rel=1e-6, nan_ok=True)
 
 
+@pytest.mark.parametrize("estimator", [name for name in OF_SPIKES if name != "isttc"])
+@pytest.mark.parametrize("per", ["layer", "neuron"])
+def test_constant_activity_has_none(estimator, per):
+    # Protects the reason of what has no curve at all, for sums over neurons too.
+    constant = from_counts(np.ones((30, 400, 2), dtype=int), 5.0)
+    result = measured(constant, estimator, per=per, bin_ms=5.0)
+    assert set(result["status"].to_numpy().tolist()) == {"no_variance"}
+
+
 def test_every_excluded_neuron_keeps_a_reason(trials):
     quiet = SpikeTrains.from_times([[[0.5] if t == 0 else [] for _ in range(2)] for t in range(120)], np.full(120, 2.0))
     both = SpikeTrains.from_times(
