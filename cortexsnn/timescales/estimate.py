@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,8 @@ from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
 from cortexsnn.timescales.blocks import FEWEST_BLOCKS, draws
 from cortexsnn.timescales.counts import whole_steps
 from cortexsnn.timescales.estimators import Activity, Estimator, estimator_of
-from cortexsnn.timescales.estimators.contract import Fit, Plan, Source, finite, summed
+from cortexsnn.timescales.estimators.contract import Plan, Source, finite, summed
+from cortexsnn.timescales.judgement import NOISE_LEVEL, judged, nothing
 from cortexsnn.timescales.recordings import RecordedSpikes, potential_of
 from cortexsnn.timescales.sources import from_counts
 from cortexsnn.timescales.status import Status
@@ -29,7 +31,6 @@ __all__ = ["estimate", "estimate_counts"]
 
 Values = NDArray[np.float64]
 
-NOISE_LEVEL = 0.01
 # What a recording may say about its trials.
 _KEPT_IF_THERE = ("input", "burn_in_ms")
 
@@ -83,76 +84,6 @@ def _labels(source: Source) -> NDArray[Any]:
     return source.neurons
 
 
-def _intervals(replicates: Fit, shape: tuple[int, int], confidence: float, shortest_ms: float) -> tuple[Values, Values]:
-    """Ends of the central interval of tau of each unit, each a replicate; 0 and infinity where there is no bound."""
-    status, tau_ms = replicates.status.reshape(shape), replicates.tau_ms.reshape(shape)
-    if shape[0] == 0:
-        return np.full(shape[1], np.nan), np.full(shape[1], np.nan)
-    at_bound = status == Status.AT_BOUND.value
-    anything = ~np.isfinite(tau_ms) & ~at_bound
-    # Only the lower bound of the search is shorter than this.
-    short = tau_ms < shortest_ms
-    low = np.where(anything | (at_bound & short), 0.0, tau_ms)
-    high = np.where(anything | (at_bound & ~short), np.inf, tau_ms)
-    outside = int((1 - confidence) / 2 * (shape[0] - 1))
-    return np.sort(low, axis=0)[outside], np.sort(high, axis=0)[-1 - outside]
-
-
-def _judged(
-    curves: Values, parts: Callable[[], Iterator[Activity]], plan: Plan, protocol: _Protocol,
-    rng: np.random.Generator, *, layer: bool,
-) -> dict[str, Any]:  # fmt: skip
-    """Fit, test and bound the curves of some units, shape (1 + replicate, unit, lag), the estimate first."""
-    estimator, (replicates, units, lags) = protocol.estimator, (curves.shape[0] - 1, *curves.shape[1:])
-    fit = estimator.fit(curves[0], plan, layer=layer)
-    status = fit.status.astype(object)
-    status[~np.isfinite(curves[0]).any(axis=1)] = Status.NO_VARIANCE.value
-    found = np.isin(status, [Status.OK.value, Status.TOO_SHORT.value, Status.AT_BOUND.value])
-    noise = np.full(units, np.nan)
-    if found.any():
-        noise = np.where(found, estimator.noise_p_values(parts, plan, fit, rng, layer=layer), np.nan)
-    status[found & (noise > NOISE_LEVEL)] = Status.NOT_BETTER_THAN_NOISE.value
-    decides = np.isin(status, [Status.OK.value, Status.TOO_SHORT.value, Status.AT_BOUND.value, Status.NO_DECAY.value])
-    if decides.any():
-        status[np.flatnonzero(decides)[estimator.oscillates(curves[0, decides], plan)]] = Status.OSCILLATION.value
-    again = estimator.fit(curves[1:].reshape(replicates * units, lags), plan, layer=layer)
-    shortest_ms = float(getattr(estimator, "bin_ms", 0.0))
-    low, high = _intervals(again, (replicates, units), protocol.confidence, shortest_ms)
-    usable = np.array([Status(str(one)).usable for one in status])
-    shown = usable | (status == Status.AT_BOUND.value)
-    fitted = (again.status != Status.NO_DECAY.value).reshape(replicates, units).sum(axis=0)
-    return {
-        "tau_ms": np.where(usable, fit.tau_ms, np.nan),
-        "tau_low_ms": np.where(usable, low, np.nan),
-        "tau_high_ms": np.where(usable, high, np.nan),
-        "replicates_fitted": np.where(usable, fitted, 0),
-        "noise_p_value": noise,
-        "status": status.astype(str),
-        "curve": curves[0],
-        "fitted": np.where(shown[:, None], fit.fitted, np.nan),
-        **{name: _blank_unless(shown, values) for name, values in fit.parameters.items()},
-    }
-
-
-def _blank_unless(shown: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[Any]:
-    return np.where(shown, values, "" if values.dtype.kind in "US" else np.nan)
-
-
-def _nothing(status: NDArray[np.str_], plan: Plan, estimator: Estimator) -> dict[str, Any]:
-    """Rows of units without an estimate."""
-    units, lags = status.size, plan.axis.size
-    blank = np.full(units, np.nan)
-    words = {name: np.full(units, "") for name, one in estimator.parameters.items() if not one.units}
-    return {
-        **dict.fromkeys(("tau_ms", "tau_low_ms", "tau_high_ms", "noise_p_value", *estimator.parameters), blank),
-        **words,
-        "replicates_fitted": np.zeros(units, dtype=np.int64),
-        "status": status,
-        "curve": np.full((units, lags), np.nan),
-        "fitted": np.full((units, lags), np.nan),
-    }
-
-
 class _Draws:
     """Resamples of the blocks; the same for all layers that have as many blocks, since they were recorded together."""
 
@@ -194,7 +125,7 @@ def _one_layer(
     """Estimate the mean curve of a layer; neurons without a curve are excluded too."""
     used = why == ""
     if not used.any():
-        return _nothing(_commonest(why), plan, protocol.estimator), why
+        return nothing(_commonest(why), plan, protocol.estimator), why
     total, number, valid = np.zeros(()), np.zeros(()), []
 
     def neurons() -> Iterator[Activity]:
@@ -217,9 +148,9 @@ def _one_layer(
         why = why.copy()
         why[np.flatnonzero(used)[~np.concatenate(valid)]] = Status.NO_VARIANCE.value
     if not number[0].any():
-        return _nothing(np.array([Status.NO_VARIANCE.value]), plan, protocol.estimator), why
+        return nothing(np.array([Status.NO_VARIANCE.value]), plan, protocol.estimator), why
     mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
-    return _judged(mean[:, None], parts, plan, protocol, rng, layer=True), why
+    return judged(mean[:, None], parts, plan, protocol.estimator, protocol.confidence, rng, layer=True), why
 
 
 def _commonest(why: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -231,12 +162,13 @@ def _each_neuron(
     source: Source, why: NDArray[np.str_], plan: Plan, protocol: _Protocol, drawn: Values, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Estimate every neuron by itself; the status of those left out is the reason."""
-    rows = _nothing(why.copy(), plan, protocol.estimator)
+    rows = nothing(why.copy(), plan, protocol.estimator)
     place, begin = np.flatnonzero(why == ""), 0
     rows = {name: np.array(values) for name, values in rows.items()}
     for part in _parts(source, why == "", plan.neurons_at_a_time):
         curves = protocol.estimator.observe(part, plan).curves(drawn)
-        found = _judged(curves, lambda part=part: iter([part]), plan, protocol, rng, layer=False)  # type: ignore[misc]
+        again = partial(iter, [part])
+        found = judged(curves, again, plan, protocol.estimator, protocol.confidence, rng, layer=False)
         here = place[begin : begin + curves.shape[1]]
         begin += curves.shape[1]
         for name, values in found.items():

@@ -56,7 +56,7 @@ def _dataset(
     units: Mapping[str, Any], dimension: str, estimator: Estimator, plan: Plan, names: Mapping[str, tuple[str, str]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Variables and coordinates that layers and neurons have in common."""
-    axis, coordinates = _axis(estimator, plan, float(getattr(estimator, "bin_ms", 1.0)))
+    axis, coordinates = _axis(estimator, plan, float(estimator.bin_ms))
     variables = {name: _described((dimension,), units[name], *words) for name, words in names.items()}
     for name, parameter in estimator.parameters.items():
         variables[name] = _described((dimension,), units[name], parameter.long_name, parameter.units)

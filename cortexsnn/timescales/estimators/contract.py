@@ -22,6 +22,8 @@ __all__ = [
     "Fit",
     "Parameter",
     "Plan",
+    "Source",
+    "binned_spikes",
     "bins_of",
     "counts_of",
     "finite",

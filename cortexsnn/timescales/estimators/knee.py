@@ -14,7 +14,6 @@ from cortexsnn.errors import InputError
 from cortexsnn.timescales.activity import Signals
 from cortexsnn.timescales.blocks import MOST_BLOCKS, BlockSums, time_blocks
 from cortexsnn.timescales.estimators.contract import (
-    LONGEST_LAG_MS,
     Activity,
     Fit,
     Parameter,
@@ -24,7 +23,7 @@ from cortexsnn.timescales.estimators.contract import (
     counts_of,
     finite,
 )
-from cortexsnn.timescales.estimators.lags import FEWEST_LAGS, white_noise_p_values
+from cortexsnn.timescales.estimators.lags import usual_lags, white_noise_p_values
 from cortexsnn.timescales.knee import MODELS, fit_knee
 from cortexsnn.timescales.spectrum import power_spectra
 
@@ -105,7 +104,6 @@ class SpectralKnee:
         segments = trials * len(range(0, bins - steps + 1, (steps + 1) // 2))
         blocks = segments if self._average(of_signals) == "median" else min(segments, MOST_BLOCKS)
         frequency = np.arange(1, (steps + 1) // 2) / (steps * self.bin_ms / 1000.0)
-        lags = max(FEWEST_LAGS, min(bins // 2, round(LONGEST_LAG_MS / self.bin_ms)))
         return Plan(
             axis=frequency,
             blocks=blocks,
@@ -114,7 +112,7 @@ class SpectralKnee:
             neurons_at_a_time=max(
                 1, _NUMBERS_AT_A_TIME // max(frequency.size * max(blocks, replicates + 1), trials * bins)
             ),
-            time=time_blocks(np.full(trials, bins), lags),
+            time=time_blocks(np.full(trials, bins), usual_lags(bins, self.bin_ms)),
             of_signals=of_signals,
         )
 
@@ -147,6 +145,5 @@ class SpectralKnee:
         self, parts: Callable[[], Iterator[Activity]], plan: Plan, fit: Fit, rng: np.random.Generator, *, layer: bool
     ) -> Values:
         """How often the autocorrelation of white activity decays at least as much."""
-        bins = int(plan.time.bins.min())
-        lags = max(FEWEST_LAGS, min(bins // 2, round(LONGEST_LAG_MS / self.bin_ms)))
+        lags = usual_lags(int(plan.time.bins.min()), self.bin_ms)
         return white_noise_p_values(parts, rng, bin_ms=self.bin_ms, lags=lags, time=plan.time, layer=layer)

@@ -30,7 +30,7 @@ from cortexsnn.timescales.estimators.contract import (
 from cortexsnn.timescales.noise import noise_of_mean, noise_of_neurons, noise_p_values
 from cortexsnn.timescales.oscillation import oscillates
 
-__all__ = ["DECAY_PARAMETERS", "DecayOverLags", "OverLags", "correlogram_of", "white_noise_p_values"]
+__all__ = ["DECAY_PARAMETERS", "DecayOverLags", "OverLags", "correlogram_of", "usual_lags", "white_noise_p_values"]
 
 Values = NDArray[np.float64]
 
@@ -51,18 +51,23 @@ DECAY_PARAMETERS: Mapping[str, Parameter] = {
 }
 
 
-def correlogram_of(part: Activity, bin_ms: float, max_lag: int, blocks: TimeBlocks, **how: str) -> Correlogram:
-    """Autocorrelation of each neuron, of spikes by pairs of spikes."""
-    binned = binned_spikes(part, bin_ms)
-    if binned is not None:
-        return spike_correlogram(binned, max_lag, blocks, **how)
-    return signal_correlogram(counts_of(part, bin_ms), max_lag, blocks, **how)
+def usual_lags(bins: int, bin_ms: float) -> int:
+    """Number of lags where the user sets none: 1 s, or half of a trial of so many bins."""
+    return max(FEWEST_LAGS, min(bins // 2, round(LONGEST_LAG_MS / bin_ms)))
 
 
 def _binned(part: Activity, bin_ms: float) -> BinnedSpikes | Values:
-    """The part as the noise test takes it."""
+    """Filled bins of spikes, or means of a signal in bins."""
     binned = binned_spikes(part, bin_ms)
     return counts_of(part, bin_ms) if binned is None else binned
+
+
+def correlogram_of(part: Activity, bin_ms: float, max_lag: int, blocks: TimeBlocks, **how: str) -> Correlogram:
+    """Autocorrelation of each neuron, of spikes by pairs of spikes."""
+    binned = _binned(part, bin_ms)
+    if isinstance(binned, BinnedSpikes):
+        return spike_correlogram(binned, max_lag, blocks, **how)
+    return signal_correlogram(binned, max_lag, blocks, **how)
 
 
 def white_noise_p_values(
@@ -154,7 +159,7 @@ class OverLags:
             raise InputError("number of bins in the longest trial", longest, f"at least {2 * FEWEST_LAGS}",
                              "use a smaller bin_ms or longer trials")  # fmt: skip
         if self.max_lag_ms is None:
-            return max(FEWEST_LAGS, min(longest // 2, round(LONGEST_LAG_MS / self.bin_ms)))
+            return usual_lags(longest, self.bin_ms)
         lags = whole_bins("max_lag_ms", self.max_lag_ms, self.bin_ms, FEWEST_LAGS)
         if lags > longest - 2:
             raise InputError("max_lag_ms", self.max_lag_ms, f"at most {(longest - 2) * self.bin_ms:g}, two bins less "
