@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
 
-__all__ = ["Values", "choice", "generator", "not_negative", "number", "positive", "whole"]
+__all__ = ["Values", "choice", "finite", "generator", "not_negative", "number", "positive", "whole"]
 
 Values = NDArray[np.float64]
 
@@ -61,6 +61,15 @@ def not_negative(field: str, value: Any) -> float:
     if array is None or array.ndim or not np.isfinite(array) or array < 0:
         raise InputError(field, value, "a number of at least 0")
     return float(array)
+
+
+def finite(field: str, value: Any, expected: str, accepts: Callable[[float], bool]) -> float:
+    """Return `value` as a float if it is a finite number that is accepted."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InputError(field, value, expected)
+    if not np.isfinite(value) or not accepts(float(value)):
+        raise InputError(field, value, expected)
+    return float(value)
 
 
 def generator(rng: Any) -> np.random.Generator:

@@ -1,12 +1,13 @@
 """Intrinsic timescales, measured as physiologists do; knows recordings and arrays, but no network."""
 
-from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
+from cortexsnn.timescales.activity import Signals, SpikeTrains
 from cortexsnn.timescales.autocorrelation import (
     TrialAutocorrelation,
     bootstrap_curves,
     shuffled_bin_curves,
     trial_autocorrelation,
 )
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.calibration import calibrate, correct, noisy_rates, noisy_signals
 from cortexsnn.timescales.counts import bin_counts
 from cortexsnn.timescales.decay import DecayFit, fit_decay
@@ -19,6 +20,7 @@ from cortexsnn.timescales.estimators import (
     PearsonTrials,
     SpectralKnee,
     Tiling,
+    usual_bin_ms,
 )
 from cortexsnn.timescales.exponential import ExponentialFit, fit_exponential
 from cortexsnn.timescales.neo_objects import from_neo
@@ -69,5 +71,6 @@ __all__ = [
     "save",
     "shuffled_bin_curves",
     "trial_autocorrelation",
+    "usual_bin_ms",
     *_processes,
 ]

@@ -11,14 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from cortexsnn.checks import positive
 from cortexsnn.errors import InputError
+from cortexsnn.timescales.binned import BinnedSpikes, runs
 
-__all__ = ["BinnedSpikes", "Signals", "SpikeTrains"]
+__all__ = ["Signals", "SpikeTrains"]
 
 Values = NDArray[np.float64]
 
 # A spike on the edge between two bins belongs to the later one although 0.3 / 0.1 is a little less than 3.
 _EDGE = 1e-6
 _MILLISECONDS_LIKELY = 50.0
+# A spike at the start of a piece belongs to it although rounding put it a little earlier.
+_ROUNDING_S = 1e-9
 
 
 def _labels(neurons: ArrayLike | None, number: int) -> NDArray[Any]:
@@ -26,120 +29,6 @@ def _labels(neurons: ArrayLike | None, number: int) -> NDArray[Any]:
     if labels.shape != (number,):
         raise InputError("neurons", labels.shape, f"one label for each of the {number} neurons")
     return labels
-
-
-@dataclass(frozen=True, eq=False)
-class BinnedSpikes:
-    """The bins that hold spikes; all others are empty. Sorted by neuron, trial and bin, each bin once.
-
-    Parameters
-    ----------
-    neuron, trial, bin : array of int64, shape (event,)
-        Which bin.
-    count : array of int64, shape (event,)
-        Its spikes, at least 1.
-    neurons : int
-        Number of neurons, silent ones included.
-    bins : array of int64, shape (trial,)
-        Number of bins in each trial.
-    bin_ms : float
-        Width of a bin.
-    labels : array, shape (neuron,), optional
-        A label for each neuron; 0, 1, ... by default.
-    name : str
-        Name of the layer or area.
-    """
-
-    neuron: NDArray[np.int64]
-    trial: NDArray[np.int64]
-    bin: NDArray[np.int64]
-    count: NDArray[np.int64]
-    neurons: int
-    bins: NDArray[np.int64]
-    bin_ms: float
-    labels: NDArray[Any] | None = None
-    name: str = "population"
-
-    @classmethod
-    def from_counts(cls, counts: NDArray[Any], bin_ms: float) -> BinnedSpikes:
-        """Keep the filled bins of an array of counts, shape (trial, bin, neuron).
-
-        Examples
-        --------
-        >>> counts = np.array([[[0, 2], [1, 0]]])
-        >>> binned = BinnedSpikes.from_counts(counts, bin_ms=5.0)
-        >>> binned.neuron, binned.bin, binned.count
-        (array([0, 1]), array([1, 0]), array([1, 2]))
-        """
-        trials, bins, neurons = counts.shape
-        by_neuron = np.moveaxis(counts, 2, 0)
-        neuron, trial, which = np.nonzero(by_neuron)
-        count = by_neuron[neuron, trial, which].astype(np.int64)
-        return cls(neuron, trial, which, count, neurons, np.full(trials, bins, dtype=np.int64), float(bin_ms))
-
-    def part(self, begin: int, end: int) -> BinnedSpikes:
-        """The neurons `begin` to `end` - 1."""
-        inside = slice(*np.searchsorted(self.neuron, [begin, end]))
-        return replace(
-            self,
-            neuron=self.neuron[inside] - begin,
-            trial=self.trial[inside],
-            bin=self.bin[inside],
-            count=self.count[inside],
-            neurons=end - begin,
-            labels=None if self.labels is None else self.labels[begin:end],
-        )
-
-    def rebinned(self, factor: int) -> BinnedSpikes:
-        """Join so many bins into one; what is left at the end of a trial is dropped.
-
-        Examples
-        --------
-        >>> BinnedSpikes.from_counts(np.array([[[1], [2], [3]]]), bin_ms=5.0).rebinned(2).count
-        array([3])
-        """
-        if factor == 1:
-            return self
-        bins, which = self.bins // factor, self.bin // factor
-        inside = which < bins[self.trial]
-        first, sums = _runs(self.neuron[inside], self.trial[inside], which[inside], self.count[inside])
-        return replace(
-            self,
-            neuron=self.neuron[inside][first],
-            trial=self.trial[inside][first],
-            bin=which[inside][first],
-            count=sums,
-            bins=bins,
-            bin_ms=self.bin_ms * factor,
-        )
-
-    def of(self, chosen: NDArray[np.bool_]) -> BinnedSpikes:
-        """The neurons chosen by a mask, shape (neuron,)."""
-        keep = chosen[self.neuron]
-        return replace(
-            self,
-            neuron=(np.cumsum(chosen) - 1)[self.neuron[keep]],
-            trial=self.trial[keep],
-            bin=self.bin[keep],
-            count=self.count[keep],
-            neurons=int(chosen.sum()),
-            labels=None if self.labels is None else self.labels[chosen],
-        )
-
-    @property
-    def rates_hz(self) -> Values:
-        """Mean rate of each neuron, shape (neuron,)."""
-        spikes = np.bincount(self.neuron, weights=self.count, minlength=self.neurons)
-        return np.asarray(spikes / (self.bins.sum() * self.bin_ms / 1000.0))
-
-    def counts(self) -> NDArray[np.integer]:
-        """All bins, shape (trial, bin, neuron), in the smallest unsigned integers; trials are cut to the shortest."""
-        bins = int(self.bins.min())
-        kind = np.min_scalar_type(int(self.count.max(initial=0)))
-        dense = np.zeros((self.bins.size, bins, self.neurons), dtype=kind)
-        inside = self.bin < bins
-        dense[self.trial[inside], self.bin[inside], self.neuron[inside]] = self.count[inside]
-        return dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,16 +193,44 @@ class SpikeTrains:
             raise InputError("starts_s", starts_s, f"sorted starts at least {duration_s:g} s apart")
         if starts[0] < 0 or starts[-1] + duration_s > self.durations_s.min() * (1 + 1e-9):
             raise InputError("starts_s", starts_s, f"epochs inside trials of {self.durations_s.min():g} s")
-        epoch = np.searchsorted(starts, self.time_s * (1 + 1e-12), side="right") - 1
-        time = self.time_s - starts[np.maximum(epoch, 0)]
-        keep = (epoch >= 0) & (time < duration_s)
-        trial = self.trial * starts.size + epoch
+        trials = self.durations_s.size
+        return self.pieces(np.repeat(np.arange(trials), starts.size), np.tile(starts, trials), duration_s)
+
+    def pieces(self, trial: NDArray[np.integer], starts_s: Values, duration_s: float) -> SpikeTrains:
+        """Pieces of trials as trials of their own.
+
+        Parameters
+        ----------
+        trial : array of int, shape (piece,)
+            Trial of each, rising.
+        starts_s : array, shape (piece,)
+            Where each begins, from the start of its trial; rising, without overlap, within a trial.
+        duration_s : float
+
+        Returns
+        -------
+        SpikeTrains
+            With as many trials as pieces.
+
+        Examples
+        --------
+        >>> trains = SpikeTrains.from_times([[[0.1, 0.7]], [[0.2, 0.3]]], durations_s=[1.0, 1.0])
+        >>> trains.pieces(np.array([0, 1]), np.array([0.5, 0.2]), 0.5).time_s.round(3)
+        array([0.2, 0. , 0.1])
+        """
+        # On one axis of time that all trials follow each other on, one search finds the piece of every spike.
+        longest = float(self.durations_s.max()) + duration_s
+        begins = trial * longest + starts_s - _ROUNDING_S
+        piece = np.searchsorted(begins, self.trial * longest + self.time_s, side="right") - 1
+        found = np.maximum(piece, 0)
+        time = self.time_s - starts_s[found]
+        keep = (piece >= 0) & (trial[found] == self.trial) & (time < duration_s)
         return replace(
             self,
             time_s=np.maximum(time[keep], 0.0),
-            trial=trial[keep],
+            trial=piece[keep],
             neuron=self.neuron[keep],
-            durations_s=np.full(self.durations_s.size * starts.size, duration_s),
+            durations_s=np.full(len(trial), duration_s),
         )
 
     def binned(self, bin_ms: float) -> BinnedSpikes:
@@ -332,7 +249,7 @@ class SpikeTrains:
         which = np.floor(self.time_s / width + _EDGE).astype(np.int64)
         inside = which < bins[self.trial]
         neuron, trial, which = self.neuron[inside], self.trial[inside], which[inside]
-        first, count = _runs(neuron, trial, which, np.ones(which.size, dtype=np.int64))
+        first, count = runs(neuron, trial, which, np.ones(which.size, dtype=np.int64))
         return BinnedSpikes(
             neuron[first], trial[first], which[first], count,
             self.neurons.size, bins, float(bin_ms), self.neurons, self.name,
@@ -400,16 +317,6 @@ class Signals:
     def of(self, chosen: NDArray[np.bool_]) -> Signals:
         """The neurons chosen by a mask, shape (neuron,)."""
         return replace(self, values=self.values[:, :, chosen], neurons=self.neurons[chosen])
-
-
-def _runs(
-    neuron: NDArray[np.int64], trial: NDArray[np.int64], which: NDArray[np.int64], count: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where each run of equal bins begins in sorted events, and its sum of counts."""
-    new = np.ones(which.size, dtype=bool)
-    new[1:] = (np.diff(which) != 0) | (np.diff(trial) != 0) | (np.diff(neuron) != 0)
-    first = np.flatnonzero(new)
-    return first, (np.add.reduceat(count, first) if first.size else count[:0])
 
 
 def _check_times(times: Values, what: str, duration_s: float) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.timescales.blocks import ratio
+
 __all__ = [
     "ResampledTrials",
     "TrialAutocorrelation",
@@ -21,6 +23,7 @@ __all__ = [
     "correlation_across_trials",
     "shuffled_bin_curves",
     "trial_autocorrelation",
+    "without_lags",
 ]
 
 Values = NDArray[np.float64]
@@ -64,15 +67,10 @@ def _pairs(bins: int, max_lag: int) -> tuple[NDArray[np.int64], NDArray[np.int64
     return first, first + np.repeat(np.arange(1, max_lag + 1), sizes), begins
 
 
-def _ratio(total: Values, number: Values) -> Values:
-    """Divide where there is something to divide by; NaN elsewhere."""
-    return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
-
-
 def _mean(values: Values) -> Values:
     """Mean over the first axis of what is there."""
     known = np.isfinite(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+    return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
 
 
 def _small(counts: NDArray[np.number]) -> NDArray[np.number]:
@@ -160,7 +158,7 @@ def trial_autocorrelation(counts: NDArray[np.number], max_lag: int) -> TrialAuto
     pairs = correlation[:, first, second]
     known = np.isfinite(pairs)
     number = np.add.reduceat(known.astype(np.float64), begins, axis=1)
-    curves = _ratio(np.add.reduceat(np.where(known, pairs, 0.0), begins, axis=1), number)
+    curves = ratio(np.add.reduceat(np.where(known, pairs, 0.0), begins, axis=1), number)
     valid = np.asarray((number > 0).any(axis=1))
     return TrialAutocorrelation(_mean(curves), curves, _mean(correlation), valid)
 
@@ -232,7 +230,7 @@ class ResampledTrials:
                 pairs = np.broadcast_to((ends[lag:until] - begins[lag:until]).astype(np.float64), sums.shape)
             else:
                 pairs = np.add.reduceat((usable[:, i] & usable[:, j]).astype(np.float64), starts, axis=1)
-            curves[:, lag:until] = _ratio(sums, pairs)
+            curves[:, lag:until] = ratio(sums, pairs)
             lag = until
         return curves
 
@@ -261,6 +259,30 @@ def bootstrap_curves(counts: NDArray[np.number], max_lag: int, weights: NDArray[
     """
     curves = ResampledTrials(counts, max_lag).curves(np.asarray(weights, dtype=np.float64))
     return _mean(np.moveaxis(curves, 1, 0))
+
+
+def without_lags(correlation: Values, lags: int) -> Values:
+    """Leave out the correlations between bins at most so many lags apart.
+
+    Parameters
+    ----------
+    correlation : array, shape (bin, bin)
+    lags : int
+
+    Returns
+    -------
+    numpy.ndarray, shape (bin, bin)
+        NaN there.
+
+    Examples
+    --------
+    >>> without_lags(np.ones((3, 3)), 1)
+    array([[ 1., nan,  1.],
+           [nan,  1., nan],
+           [ 1., nan,  1.]])
+    """
+    lag = np.abs(np.subtract.outer(np.arange(len(correlation)), np.arange(len(correlation))))
+    return np.where((lag >= 1) & (lag <= lags), np.nan, correlation)
 
 
 def shuffled_bin_curves(correlation: Values, max_lag: int, shuffles: int, rng: np.random.Generator) -> Values:
@@ -303,7 +325,7 @@ def shuffled_bin_curves(correlation: Values, max_lag: int, shuffles: int, rng: n
     for begin in range(0, len(orders), at_a_time):
         order = orders[begin : begin + at_a_time]
         i, j = order[:, first], order[:, second]
-        curves[begin : begin + at_a_time] = _ratio(
+        curves[begin : begin + at_a_time] = ratio(
             np.add.reduceat(filled[i, j], begins, axis=1),
             np.add.reduceat(known[i, j].astype(np.float64), begins, axis=1),
         )

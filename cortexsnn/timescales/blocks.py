@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BlockSums", "TimeBlocks", "draws", "time_blocks"]
+__all__ = ["BlockSums", "TimeBlocks", "draws", "ratio", "time_blocks"]
 
 Values = NDArray[np.float64]
 
@@ -91,6 +91,11 @@ def time_blocks(bins: NDArray[np.int64], max_lag: int) -> TimeBlocks:
         return TimeBlocks(bins, 1, -(-trials // MOST_BLOCKS))
     fit = int(bins.min()) // max(1, LAGS_IN_BLOCK * max_lag)
     return TimeBlocks(bins, max(1, min(fit, MOST_BLOCKS // trials)), 1)
+
+
+def ratio(total: Values, number: NDArray[np.number]) -> Values:
+    """Divide where there is something to divide by; NaN elsewhere."""
+    return np.divide(total, number, out=np.full(np.shape(total), np.nan), where=number > 0)
 
 
 def draws(blocks: int, replicates: int, rng: np.random.Generator) -> Values:

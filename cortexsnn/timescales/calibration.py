@@ -8,18 +8,19 @@ https://doi.org/10.1002/jae.3950080507, with the timescale as the only parameter
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from cortexsnn.checks import generator, positive, whole
+from cortexsnn.checks import choice, generator, positive, whole
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.activity import Signals, SpikeTrains
 from cortexsnn.timescales.estimate import estimate
 from cortexsnn.timescales.estimators import Estimator, estimator_of
+from cortexsnn.timescales.estimators.contract import step_of
 from cortexsnn.timescales.processes import ornstein_uhlenbeck, ou_poisson_trains
 from cortexsnn.timescales.protocol import Protocol
 from cortexsnn.timescales.status import Status
@@ -80,6 +81,7 @@ def calibrate(
     *,
     tau_ms: ArrayLike,
     repeats: int = 20,
+    per: Literal["layer", "neuron"] = "layer",
     process: Process | None = None,
     bootstrap: int = 0,
     rng: np.random.Generator,
@@ -98,6 +100,8 @@ def calibrate(
         True timescales, rising.
     repeats : int
         Data sets for each.
+    per : {"layer", "neuron"}
+        What `estimate` is asked for. With ``"neuron"`` each of a data set's neurons is a repeat of its own.
     process : callable, optional
         Makes a data set: ``process(tau_ms, protocol, rng)``. By default `noisy_rates`; `noisy_signals` for signals.
     bootstrap : int
@@ -126,22 +130,26 @@ def calibrate(
     >>> dict(curve.sizes), bool(curve["median_ms"][0] < curve["median_ms"][1])
     ({'true_tau_ms': 2, 'repeat': 3}, True)
     """
-    made = estimator_of(estimator, settings)
+    choice("per", per, ("layer", "neuron"))
     true = positive("tau_ms", tau_ms, "positive timescales in ms", dimensions=1)
     if true.ndim != 1 or np.any(np.diff(true) <= 0):
         raise InputError("tau_ms", tau_ms, "at least one timescale, each larger than the one before")
     whole("repeats", repeats, 1)
     generator(rng)
     make = noisy_rates() if process is None else process
-    found = np.full((true.size, repeats), np.nan)
+    in_a_set = protocol.neurons if per == "neuron" else 1
+    found = np.full((true.size, repeats * in_a_set), np.nan)
     low, high = found.copy(), found.copy()
     status = np.full(found.shape, "", dtype=f"<U{max(map(len, Status))}")
-    cases = [(i, j) for i in range(true.size) for j in range(repeats)]
+    cases = [(i, slice(j * in_a_set, (j + 1) * in_a_set)) for i in range(true.size) for j in range(repeats)]
     for case in tqdm(cases, desc="calibration", unit="data set", delay=5, disable=not progress):
         data = make(float(true[case[0]]), protocol, rng)
-        one = estimate(data, made, bootstrap=bootstrap, minimum_rate_hz=0.0, rng=rng, progress=False).isel(layer=0)
-        found[case], status[case] = float(one["tau_ms"]), str(one["status"].item())
-        low[case], high[case] = float(one["tau_low_ms"]), float(one["tau_high_ms"])
+        one = estimate(
+            data, estimator, per=per, bootstrap=bootstrap, minimum_rate_hz=0.0, rng=rng, progress=False, **settings
+        )
+        found[case], status[case] = one["tau_ms"].to_numpy(), one["status"].to_numpy()
+        low[case], high[case] = one["tau_low_ms"].to_numpy(), one["tau_high_ms"].to_numpy()
+    made = estimator_of(estimator, settings, step_ms=step_of([data]))
     usable = np.isfinite(found)
     quantiles = np.full((3, true.size), np.nan)
     for i in np.flatnonzero(usable.any(axis=1)):
@@ -162,6 +170,7 @@ def calibrate(
         "schema": "cortexsnn-calibration-1",
         "estimator": made.name,
         "settings": repr(made),
+        "per": per,
         "trials": protocol.trials,
         "duration_s": float(protocol.duration_s),
         "neurons": protocol.neurons,
@@ -191,7 +200,8 @@ def correct(result: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InputError
-        If the calibration is of another estimator, or its curve does not rise.
+        If the calibration is of another estimator, or of layers where the result is of neurons, or the other way
+        round, or if its curve does not rise.
 
     Examples
     --------
@@ -212,6 +222,10 @@ def correct(result: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
     if str(result["estimator"].item()) != calibration.attrs["estimator"]:
         raise InputError("estimator of the calibration", calibration.attrs["estimator"],
                          f"'{result['estimator'].item()}', as of the result")  # fmt: skip
+    per = "neuron" if "unit" in result["tau_ms"].dims else "layer"
+    if calibration.attrs.get("per", "layer") != per:
+        raise InputError("per of the calibration", calibration.attrs.get("per", "layer"), f"'{per}', as of the result",
+                         f"calibrate(..., per='{per}')")  # fmt: skip
     true, read = calibration["true_tau_ms"].to_numpy(), calibration["median_ms"].to_numpy()
     known = np.isfinite(read)
     true, read = true[known], read[known]

@@ -27,7 +27,7 @@ from scipy import fft
 
 from cortexsnn.checks import choice, whole
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.blocks import TimeBlocks
 
 __all__ = ["Correlogram", "MeanCorrelogram", "neurons_at_a_time", "signal_correlogram", "spike_correlogram"]

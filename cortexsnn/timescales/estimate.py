@@ -3,179 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
+from numpy.typing import ArrayLike
 
 from cortexsnn.checks import choice, generator
 from cortexsnn.errors import InputError
 from cortexsnn.recording import populations
-from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
-from cortexsnn.timescales.blocks import FEWEST_BLOCKS, draws
+from cortexsnn.timescales.activity import Signals, SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.counts import whole_steps
-from cortexsnn.timescales.estimators import Activity, Estimator, estimator_of
-from cortexsnn.timescales.estimators.contract import Plan, Source, finite, summed
-from cortexsnn.timescales.judgement import NOISE_LEVEL, judged, nothing
+from cortexsnn.timescales.estimators import Estimator, estimator_of
+from cortexsnn.timescales.estimators.contract import Source, step_of
 from cortexsnn.timescales.recordings import RecordedSpikes, potential_of
+from cortexsnn.timescales.rows import Draws, Rules, labels_of, rows_of_layers, rows_of_neurons
 from cortexsnn.timescales.sources import from_counts
-from cortexsnn.timescales.status import Status
 from cortexsnn.timescales.table import layer_table, neuron_table
 
 __all__ = ["estimate", "estimate_counts"]
 
-Values = NDArray[np.float64]
-
 # What a recording may say about its trials.
 _KEPT_IF_THERE = ("input", "burn_in_ms")
-
-
-@dataclass(frozen=True)
-class _Protocol:
-    """How a timescale is to be judged, checked."""
-
-    estimator: Estimator
-    start_ms: float
-    bootstrap: int
-    confidence: float
-    minimum_rate_hz: float
-
-    def __post_init__(self) -> None:
-        finite("start_ms", self.start_ms, "milliseconds, at least 0", lambda v: v >= 0)
-        finite("bootstrap", self.bootstrap, "a whole number of replicates, at least 0", lambda v: v >= 0 and v % 1 == 0)
-        finite("confidence", self.confidence, "a number between 0 and 1, such as 0.95", lambda v: 0 < v < 1)
-        finite("minimum_rate_hz", self.minimum_rate_hz, "a rate in Hz, at least 0", lambda v: v >= 0)
-
-    def attributes(self, trials: int, plan: Plan) -> dict[str, Any]:
-        settings = {
-            field.name: getattr(self.estimator, field.name)
-            for field in dataclasses.fields(self.estimator)  # type: ignore[arg-type]
-        }
-        kept = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in settings.items()
-            if value is not None
-        }
-        if self.estimator.axis_name == "lag":
-            kept["max_lag_ms"] = float(plan.axis[-1])
-        return {
-            "estimator": self.estimator.name,
-            "doi": self.estimator.doi,
-            **kept,
-            "start_ms": float(self.start_ms),
-            "window_ms": float(plan.window_ms),
-            "trials": trials,
-            "minimum_rate_hz": float(self.minimum_rate_hz),
-            "bootstrap": int(self.bootstrap),
-            "confidence": float(self.confidence),
-            "resampled": self.estimator.resampled,
-            "noise_test": f"{self.estimator.noise_test}, level {NOISE_LEVEL}",
-        }
-
-
-def _labels(source: Source) -> NDArray[Any]:
-    if isinstance(source, BinnedSpikes):
-        return np.arange(source.neurons) if source.labels is None else source.labels
-    return source.neurons
-
-
-class _Draws:
-    """Resamples of the blocks; the same for all layers that have as many blocks, since they were recorded together."""
-
-    def __init__(self, replicates: int, rng: np.random.Generator) -> None:
-        self._replicates, self._rng, self._made = replicates, rng, dict[int, Values]()
-
-    def of(self, blocks: int) -> Values:
-        """All blocks once, then the replicates, shape (1 + replicate, block)."""
-        if blocks not in self._made:
-            # From fewer blocks nothing can be learned about other recordings: no interval.
-            replicates = self._replicates if blocks >= FEWEST_BLOCKS else 0
-            drawn = draws(blocks, replicates, self._rng)
-            self._made[blocks] = np.concatenate([np.ones((1, blocks)), drawn])
-        return self._made[blocks]
-
-
-def _exclusion(source: Source, plan: Plan, protocol: _Protocol) -> NDArray[np.str_]:
-    """Why each neuron is left out; empty if it is not."""
-    why = np.full(_labels(source).size, "", dtype=f"<U{max(map(len, Status))}")
-    if not isinstance(source, Signals):
-        why[source.rates_hz < protocol.minimum_rate_hz] = Status.TOO_FEW_SPIKES.value
-        why[source.rates_hz == 0] = Status.TOO_FEW_SPIKES.value
-    if plan.refusal is not None:
-        why[why == ""] = plan.refusal.value
-    return why
-
-
-def _parts(source: Source, used: NDArray[np.bool_], at_a_time: int) -> Iterator[Activity]:
-    """The neurons that are used, group by group, in memory."""
-    for begin in range(0, used.size, at_a_time):
-        chosen = used[begin : begin + at_a_time]
-        if chosen.any():
-            yield source.part(begin, begin + chosen.size).of(chosen)
-
-
-def _one_layer(
-    source: Source, why: NDArray[np.str_], plan: Plan, protocol: _Protocol, drawn: Values, rng: np.random.Generator
-) -> tuple[dict[str, Any], NDArray[np.str_]]:
-    """Estimate the mean curve of a layer; neurons without a curve are excluded too."""
-    used = why == ""
-    if not used.any():
-        return nothing(_commonest(why), plan, protocol.estimator), why
-    total, number, valid = np.zeros(()), np.zeros(()), []
-
-    def neurons() -> Iterator[Activity]:
-        return _parts(source, used, plan.neurons_at_a_time)
-
-    parts = neurons
-    if protocol.estimator.pools:
-        whole = summed(neurons(), protocol.estimator.bin_ms)
-
-        def parts() -> Iterator[Activity]:
-            return iter([whole])
-
-    for part in parts():
-        curves = protocol.estimator.observe(part, plan).curves(drawn)
-        known = np.isfinite(curves)
-        valid.append(known[0].any(axis=1))
-        total = total + np.where(known, curves, 0.0).sum(axis=1)
-        number = number + known.sum(axis=1)
-    if not protocol.estimator.pools:
-        why = why.copy()
-        why[np.flatnonzero(used)[~np.concatenate(valid)]] = Status.NO_VARIANCE.value
-    if not number[0].any():
-        return nothing(np.array([Status.NO_VARIANCE.value]), plan, protocol.estimator), why
-    mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
-    return judged(mean[:, None], parts, plan, protocol.estimator, protocol.confidence, rng, layer=True), why
-
-
-def _commonest(why: NDArray[np.str_]) -> NDArray[np.str_]:
-    words, number = np.unique(why, return_counts=True)
-    return words[[np.argmax(number)]]
-
-
-def _each_neuron(
-    source: Source, why: NDArray[np.str_], plan: Plan, protocol: _Protocol, drawn: Values, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Estimate every neuron by itself; the status of those left out is the reason."""
-    rows = nothing(why.copy(), plan, protocol.estimator)
-    place, begin = np.flatnonzero(why == ""), 0
-    rows = {name: np.array(values) for name, values in rows.items()}
-    for part in _parts(source, why == "", plan.neurons_at_a_time):
-        curves = protocol.estimator.observe(part, plan).curves(drawn)
-        again = partial(iter, [part])
-        found = judged(curves, again, plan, protocol.estimator, protocol.confidence, rng, layer=False)
-        here = place[begin : begin + curves.shape[1]]
-        begin += curves.shape[1]
-        for name, values in found.items():
-            if values.dtype.kind == "U" and values.dtype.itemsize > rows[name].dtype.itemsize:
-                rows[name] = rows[name].astype(values.dtype)
-            rows[name][here] = values
-    return rows
 
 
 def _sources(data: Any, of: str, start_ms: float, stop_ms: float | None) -> list[Source]:
@@ -207,45 +58,6 @@ def _sources(data: Any, of: str, start_ms: float, stop_ms: float | None) -> list
     return [one.between(start_ms / 1000.0, stop_s) for one in given if isinstance(one, SpikeTrains)]
 
 
-def _rows_of_layers(
-    sources: list[Source], plans: list[Plan], protocol: _Protocol, drawn: _Draws, rng: np.random.Generator, show: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    neurons: dict[str, list[Any]] = {"layer": [], "neuron": [], "exclusion": []}
-    together = list(zip(sources, plans, strict=True))
-    for source, plan in tqdm(together, desc="timescales", unit="layer", delay=5, disable=not show):
-        why = _exclusion(source, plan, protocol)
-        row, why = _one_layer(source, why, plan, protocol, drawn.of(plan.blocks), rng)
-        used = int((why == "").sum())
-        rate = np.nan if isinstance(source, Signals) else source.rates_hz.mean()
-        row |= {"rate_hz": [rate], "neurons_used": [used], "neurons_excluded": [why.size - used]}
-        rows.append(row)
-        neurons["layer"].extend([source.name] * why.size)
-        neurons["neuron"].extend(_labels(source))
-        neurons["exclusion"].extend(why)
-    return _joined(rows), {name: np.asarray(values) for name, values in neurons.items()}
-
-
-def _rows_of_neurons(
-    sources: list[Source], plans: list[Plan], protocol: _Protocol, drawn: _Draws, rng: np.random.Generator, show: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    neurons: dict[str, list[Any]] = {"layer": [], "neuron": []}
-    together = list(zip(sources, plans, strict=True))
-    for source, plan in tqdm(together, desc="timescales", unit="layer", delay=5, disable=not show):
-        why, labels = _exclusion(source, plan, protocol), _labels(source)
-        row = _each_neuron(source, why, plan, protocol, drawn.of(plan.blocks), rng)
-        rows.append(row | {"rate_hz": np.full(why.size, np.nan) if isinstance(source, Signals) else source.rates_hz})
-        neurons["layer"].extend([source.name] * why.size)
-        neurons["neuron"].extend(labels)
-    return _joined(rows), {name: np.asarray(values) for name, values in neurons.items()}
-
-
-def _joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    joined = {name: np.concatenate([np.asarray(row[name]) for row in rows]) for name in rows[0]}
-    return joined | {"reason": [Status(str(one)).reason for one in joined["status"]]}
-
-
 def estimate(
     data: Any,
     estimator: str | Estimator = "pearson_trials",
@@ -257,6 +69,7 @@ def estimate(
     bootstrap: int = 200,
     confidence: float = 0.95,
     minimum_rate_hz: float = 1.0,
+    exclude_empty_bins: bool = False,
     rng: np.random.Generator,
     progress: bool = True,
     **settings: Any,
@@ -299,12 +112,16 @@ def estimate(
         Of the interval.
     minimum_rate_hz : float
         Neurons that fire less are left out.
+    exclude_empty_bins : bool
+        Whether neurons are left out that fire in no trial in one of the bins, as Kim & Sejnowski 2021
+        (https://doi.org/10.1038/s41593-020-00753-w) do.
     rng : numpy.random.Generator
         For the noise test and the bootstrap.
     progress : bool
         Show a progress bar if it takes longer than 5 s.
     **settings
-        Of the estimator, if it is given by name, such as ``bin_ms`` and ``max_lag_ms``.
+        Of the estimator, if it is given by name, such as ``bin_ms`` and ``max_lag_ms``. Without ``bin_ms`` its
+        usual bins are rounded to whole time steps of a recording or signal.
 
     Returns
     -------
@@ -332,42 +149,42 @@ def estimate(
     """
     choice("per", per, ("layer", "neuron"))
     choice("of", of, ("spikes", "potential"))
-    made = estimator_of(estimator, settings)
-    protocol = _Protocol(made, start_ms, bootstrap, confidence, minimum_rate_hz)
     generator(rng)
     sources = _sources(data, of, start_ms, stop_ms)
+    made = estimator_of(estimator, settings, step_ms=step_of(sources))
+    rules = Rules(made, start_ms, bootstrap, confidence, minimum_rate_hz, exclude_empty_bins)
     if isinstance(data, xr.DataTree):
         whole_steps("bin_ms", made.bin_ms, 1000.0 * float(data.attrs["dt_s"]), fewest=1)
     about: dict[str, Any] = {"source": ""}
     if isinstance(data, xr.DataTree):
         about = {"source": str(data.attrs.get("source", "")), "network": str(data.attrs.get("network", ""))}
         about |= {key: data.attrs[key] for key in _KEPT_IF_THERE if key in data.attrs}
-    return _measured(sources, protocol, per, rng, progress, about)
+    return _measured(sources, rules, per, rng, progress, about)
 
 
 def _measured(
     sources: list[Source],
-    protocol: _Protocol,
+    rules: Rules,
     per: str,
     rng: np.random.Generator,
     progress: bool,
     about: dict[str, Any],
 ) -> xr.Dataset:
     for source in sources:
-        if not _labels(source).size:
+        if not labels_of(source).size:
             raise InputError(f"number of neurons of '{source.name}'", 0, "at least 1")
-    plans = [protocol.estimator.plan(source, int(protocol.bootstrap)) for source in sources]
+    plans = [rules.estimator.plan(source, int(rules.bootstrap)) for source in sources]
     if len({plan.axis.size for plan in plans}) > 1:
         raise InputError("lags of the layers", [plan.axis.size for plan in plans], "the same for all",
                          "set max_lag_ms to what the shortest trials hold")  # fmt: skip
-    drawn = _Draws(int(protocol.bootstrap), rng)
+    drawn = Draws(int(rules.bootstrap), rng)
     trials = plans[0].trials
-    attributes = protocol.attributes(trials, plans[0]) | about
-    measure = _rows_of_layers if per == "layer" else _rows_of_neurons
-    rows, neurons = measure(sources, plans, protocol, drawn, rng, progress)
+    attributes = rules.attributes(trials, plans[0]) | about
+    measure = rows_of_layers if per == "layer" else rows_of_neurons
+    rows, neurons = measure(sources, plans, rules, drawn, rng, progress)
     if per == "layer":
-        return layer_table(rows, [one.name for one in sources], neurons, protocol.estimator, plans[0], attributes)
-    return neuron_table(rows, neurons, protocol.estimator, plans[0], attributes)
+        return layer_table(rows, [one.name for one in sources], neurons, rules.estimator, plans[0], attributes)
+    return neuron_table(rows, neurons, rules.estimator, plans[0], attributes)
 
 
 def estimate_counts(
@@ -421,6 +238,6 @@ def estimate_counts(
     ('ok', True)
     """
     made = estimator_of("pearson_trials", {"bin_ms": bin_ms, "max_lag_ms": max_lag_ms})
-    protocol = _Protocol(made, start_ms, bootstrap, confidence, minimum_rate_hz)
+    rules = Rules(made, start_ms, bootstrap, confidence, minimum_rate_hz)
     binned = dataclasses.replace(from_counts(counts, bin_ms), name=name)
-    return _measured([binned], protocol, "layer", generator(rng), False, {"source": source})
+    return _measured([binned], rules, "layer", generator(rng), False, {"source": source})

@@ -34,13 +34,27 @@ def _intervals(replicates: Fit, shape: tuple[int, int], confidence: float, short
     return np.sort(low, axis=0)[outside], np.sort(high, axis=0)[-1 - outside]
 
 
+def _spread(curves: Values, blocks: int) -> Values | None:
+    """Variance of each value over the replicates, shape (unit, lag); None if there are none."""
+    if len(curves) < 2:
+        return None
+    known = np.isfinite(curves)
+    number = np.maximum(known.sum(axis=0), 1)
+    values = np.where(known, curves, 0.0)
+    mean = values.sum(axis=0) / number
+    squares = (np.where(known, values - mean, 0.0) ** 2).sum(axis=0)
+    # Drawing again from so many blocks varies by a little less than new blocks would.
+    return np.asarray(squares / np.maximum(number - 1, 1) * blocks / max(blocks - 1, 1))
+
+
 def judged(
     curves: Values, parts: Callable[[], Iterator[Activity]], plan: Plan, estimator: Estimator, confidence: float,
     rng: np.random.Generator, *, layer: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit, test and bound the curves of some units, shape (1 + replicate, unit, lag), the estimate first."""
     replicates, units, lags = curves.shape[0] - 1, *curves.shape[1:]
-    fit = estimator.fit(curves[0], plan, layer=layer)
+    spread = _spread(curves[1:], plan.blocks)
+    fit = estimator.fit(curves[0], plan, layer=layer, variance=spread)
     status = fit.status.astype(object)
     status[~np.isfinite(curves[0]).any(axis=1)] = Status.NO_VARIANCE.value
     found = np.isin(status, [Status.OK.value, Status.TOO_SHORT.value, Status.AT_BOUND.value])
@@ -55,7 +69,9 @@ def judged(
     shown = usable | (status == Status.AT_BOUND.value)
     low, high, fitted = np.full(units, np.nan), np.full(units, np.nan), np.zeros(units, dtype=np.int64)
     # What has no timescale needs no interval.
-    again = estimator.fit(curves[1:, usable].reshape(-1, lags), plan, layer=layer)
+    # A replicate has the noise of the estimate, and as much again from being drawn.
+    twice = None if spread is None else np.tile(2.0 * spread[usable], (replicates, 1))
+    again = estimator.fit(curves[1:, usable].reshape(-1, lags), plan, layer=layer, variance=twice)
     shape = (replicates, int(usable.sum()))
     low[usable], high[usable] = _intervals(again, shape, confidence, float(estimator.bin_ms))
     fitted[usable] = (again.status != Status.NO_DECAY.value).reshape(shape).sum(axis=0)

@@ -13,7 +13,6 @@ Beaton & Tukey 1974, https://doi.org/10.1080/00401706.1974.10489171).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,15 +21,13 @@ from numpy.typing import NDArray
 
 from cortexsnn.checks import choice, positive
 from cortexsnn.errors import InputError
+from cortexsnn.timescales.knee_shapes import EXPONENTS, Sampling, Shape, shape_of
 from cortexsnn.timescales.spectrum import FEWEST_FREQUENCIES
 from cortexsnn.timescales.status import Status
 
 __all__ = ["MODELS", "KneeFit", "fit_knee"]
 
 Values = NDArray[np.float64]
-# Steps in a segment and duration of a step in s; None where the model does not depend on them.
-_Sampling = tuple[int, float] | None
-
 # Of the Nyquist frequency.
 _ALIASED = 0.25
 
@@ -43,12 +40,6 @@ MODELS = {
     "ar1": ("ar1", False),
     "ar1_floor": ("ar1", True),
 }
-# The search for a knee goes past the fitted frequencies, so that one outside shows itself.
-_BELOW, _ABOVE = 1 / 8.0, 4.0
-_EXPONENTS, _SLOPES = (0.5, 6.0), (0.0, 6.0)
-# Logarithm of the floor over the decaying part at the highest frequency. Below, it would make no difference.
-_LOG_FLOORS = (-6.0, 30.0)
-_KNEES, _EXPONENT_STEPS, _FLOOR_STEPS = 64, 12, 20
 # Means over so many groups of neighbouring frequencies are what the parameters are sought for.
 _GROUPS = 96
 _SEARCHES, _STEPS = 3, 8
@@ -62,96 +53,8 @@ _PEAK, _DIP, _NO_LIMIT = 4.5, 6.0, 1e4
 _LENIENCES = (3.0, 2.0, *8 * (1.0,))
 _NORMAL_QUARTILE = 0.6745
 _SMALLEST_DEVIATION = 0.003
-_SMALLEST_POWER = 1e-300
 # Neighbouring frequencies of a Hamming window share noise: squared correlations of .39 and .02 at one and two apart.
 _DEPENDENCE = 1.0 + 2 * (0.39 + 0.02)
-
-
-@dataclass(frozen=True, eq=False)
-class _Shape:
-    """A family of spectra, up to their level.
-
-    `decaying` maps parameters, shape (curve, parameter), to power, shape (curve, frequency), at one more frequency than
-    the others, the highest. If there is a floor, the last parameter is the logarithm of its height over the power
-    there, and `white` its shape. `axes` has the lowest and highest value of each parameter, and how many to try.
-    """
-
-    decaying: Callable[[Values], Values]
-    white: Values
-    floor: bool
-    axes: tuple[tuple[float, float, int], ...]
-
-    def parts(self, parameters: Values) -> tuple[Values, Values]:
-        """Power of the decaying part, shape (curve, frequency), and height of the floor, shape (curve, 1)."""
-        power = self.decaying(parameters[:, :-1] if self.floor else parameters)
-        height = np.exp(parameters[:, -1:]) * power[:, -1:] if self.floor else np.zeros((len(power), 1))
-        return power[:, :-1], height
-
-    def log10(self, parameters: Values) -> Values:
-        """log10 of the power for parameters of shape (curve, parameter)."""
-        power, height = self.parts(parameters)
-        return np.asarray(np.log10(np.maximum(power + height * self.white, _SMALLEST_POWER)))
-
-
-def _shape(kind: str, floor: bool, frequency_hz: Values, ends: tuple[float, float], sampling: _Sampling) -> _Shape:
-    """The family `kind` at some of the frequencies of a fit that reaches over the frequencies `ends`."""
-    frequency_hz = np.append(frequency_hz, ends[1])
-    log_frequency, white = np.log(frequency_hz), np.ones(frequency_hz.size - 1)
-    knees = (float(np.log(ends[0] * _BELOW)), float(np.log(ends[1] * _ABOVE)), _KNEES)
-    floors = ((*_LOG_FLOORS, _FLOOR_STEPS),) if floor else ()
-
-    def power_law(parameters: Values) -> Values:
-        return np.asarray(np.exp(-parameters * (log_frequency - np.log(ends[0]))))
-
-    def lorentzian(parameters: Values) -> Values:
-        exponent = parameters[:, 1:] if kind == "knee" else 2.0
-        return np.asarray(1.0 / (1.0 + np.exp(exponent * (log_frequency - parameters[:, :1]))))
-
-    if kind == "power_law":
-        return _Shape(power_law, white, floor, ((*_SLOPES, _EXPONENT_STEPS), *floors))
-    if kind == "lorentzian":
-        return _Shape(lorentzian, white, floor, (knees, *floors))
-    if kind == "knee":
-        return _Shape(lorentzian, white, floor, ((*knees[:2], _KNEES // 2), (*_EXPONENTS, _EXPONENT_STEPS), *floors))
-    if sampling is not None:
-        sampled, white = _sampled_process(frequency_hz, *sampling)
-        if kind == "ar1":
-            return _Shape(sampled, white, floor, (knees, *floors))
-    return _Shape(lambda parameters: np.tile(np.append(white, 1.0), (len(parameters), 1)), white, False, ())
-
-
-def _sampled_process(frequency_hz: Values, steps: int, step_s: float) -> tuple[Callable[[Values], Values], Values]:
-    """What Welch's method finds on average for a sampled exponential autocorrelation, and (less the end) white noise.
-
-    x[t] with autocovariance a^|k| has the spectrum (1 - a^2) / |D_j|^2 with D_j = 1 - a exp(-2 pi i j / N), aliasing
-    included, but the ends of a segment of N steps do not fit together, and the window mixes the effects of that over
-    neighbouring frequencies (Sykulski et al. 2019, https://doi.org/10.1093/biomet/asy071). It can be summed up: the
-    transform of x is that of its innovations over D_j, with x[0] - a x[N - 1] as the first innovation, and the window
-    adds up three neighbours, of which that at frequency 0 went with the mean. Power is relative to that of the process
-    at frequency 0.
-    """
-    place = np.rint(frequency_hz * steps * step_s).astype(np.int64)
-    neighbour = place + np.array([[-1], [0], [1]])
-    share = np.where(neighbour == 0, 0.0, np.array([[-0.23], [0.54], [-0.23]]))
-    angle = 2 * np.pi * neighbour / steps
-    full = 0.54**2 + 2 * 0.23**2
-
-    def power(parameters: Values) -> Values:
-        rate = 2 * np.pi * np.exp(parameters) * step_s
-        a, last, variance = np.exp(-rate), np.exp(-rate * steps), -np.expm1(-2 * rate)
-        total, square, imaginary = np.zeros((3, len(parameters), place.size))
-        for part, cosine, sine in zip(share, np.cos(angle), np.sin(angle), strict=True):
-            mixed = part / (1.0 + a**2 - 2 * a * cosine)
-            total += mixed
-            square += part * mixed
-            imaginary += a * sine * mixed
-        # Real part of the mixture of a exp(-2 pi i j / N) / |D_j|^2.
-        real = ((1.0 + a**2) * total - share.sum(axis=0)) / 2
-        found = variance * steps * square + 2 * (a**2 - last) * ((total - real) ** 2 + imaginary**2)
-        found -= 2 * variance * ((total - real) * (real - last * total) - imaginary**2)
-        return np.asarray(found * (1.0 - a) / ((1.0 + a) * steps * full))
-
-    return power, (share[:, :-1] ** 2).sum(axis=0) / full
 
 
 def _robust(
@@ -191,7 +94,7 @@ def _searched(grid: Values, table: Values, log_power: Values, weights: Values) -
     return np.asarray(grid[np.argmin(misfit, axis=1)])
 
 
-def _refined(shape: _Shape, log_power: Values, weights: Values, parameters: Values) -> Values:
+def _refined(shape: Shape, log_power: Values, weights: Values, parameters: Values) -> Values:
     """Steps of Levenberg (1944, https://doi.org/10.1090/qam/10666) to the best parameters, until they are small."""
     refined, number = parameters.copy(), parameters.shape[1]
     low, high = (np.array([axis[end] for axis in shape.axes]) for end in (0, 1))
@@ -232,20 +135,20 @@ class _Search:
     `grid` of parameters.
     """
 
-    shape: _Shape
-    coarse: _Shape
+    shape: Shape
+    coarse: Shape
     begins: NDArray[np.int64]
     grid: Values
     table: Values
 
     @classmethod
-    def of(cls, kind: str, floor: bool, frequency: Values, sampling: _Sampling) -> _Search:
+    def of(cls, kind: str, floor: bool, frequency: Values, sampling: Sampling) -> _Search:
         ends = float(frequency[0]), float(frequency[-1])
         edges = np.geomspace(*ends, _GROUPS + 1)
         begins = np.unique(np.searchsorted(frequency, edges[:-1] * (1 - 1e-12)))
         centres = (begins + np.append(begins[1:], frequency.size) - 1) // 2
-        shape = _shape(kind, floor, frequency, ends, sampling)
-        coarse = _shape(kind, floor, frequency[centres], ends, sampling)
+        shape = shape_of(kind, floor, frequency, ends, sampling)
+        coarse = shape_of(kind, floor, frequency[centres], ends, sampling)
         grid = np.array(list(product(*(np.linspace(*axis) for axis in shape.axes))), dtype=np.float64)
         return cls(shape, coarse, begins, grid, coarse.log10(grid))
 
@@ -298,12 +201,12 @@ class KneeFit:
     floor: Values
     explained: Values
     status: NDArray[np.str_]
-    _sampling: _Sampling = None
+    _sampling: Sampling = None
 
     def curve(self) -> Values:
         """Fitted power at `frequency_hz`, shape (curve, frequency)."""
         kind, _ = MODELS[self.model]
-        shape = _shape(kind, False, self.frequency_hz, (1.0, 1.0), self._sampling)
+        shape = shape_of(kind, False, self.frequency_hz, (1.0, 1.0), self._sampling)
         parameters = [np.log(self.f_knee_hz), self.exponent] if kind == "knee" else [np.log(self.f_knee_hz)]
         decaying, _ = shape.parts(np.stack(parameters, axis=1))
         return np.asarray(self.level[:, None] * decaying + self.floor[:, None] * shape.white)
@@ -428,7 +331,7 @@ def _fit_part(
     exponent = np.full(len(knee), 2.0)
     if kind == "knee":
         exponent = parameters[kind][:, 1]
-        outside |= (exponent < _EXPONENTS[0] + _AT_BOUND) | (exponent > _EXPONENTS[1] - _AT_BOUND)
+        outside |= (exponent < EXPONENTS[0] + _AT_BOUND) | (exponent > EXPONENTS[1] - _AT_BOUND)
     height = 10.0 ** level[:, 0]
     explained = 1.0 - np.divide(misfit, flat, out=np.ones_like(flat), where=flat > 0)
     floor = height * searches[kind].shape.parts(parameters[kind])[1][:, 0]

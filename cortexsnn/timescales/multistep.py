@@ -29,8 +29,8 @@ from scipy import fft
 
 from cortexsnn.checks import choice, positive
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes
-from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
+from cortexsnn.timescales.binned import BinnedSpikes
+from cortexsnn.timescales.blocks import BlockSums, TimeBlocks, ratio
 
 __all__ = ["METHODS", "branching_parameter", "population_counts", "step_coefficients"]
 
@@ -83,7 +83,7 @@ class _MeanSlopes:
         return len(self.slopes)
 
     def curves(self, drawn: Values) -> Values:
-        return _ratio(_weighted(drawn, self.slopes), _weighted(drawn, self.trials))
+        return ratio(_weighted(drawn, self.slopes), _weighted(drawn, self.trials))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,16 +101,11 @@ class _MeanOfTrials:
         slopes = np.stack([trial.curves(own) for trial, own in zip(self.trials, of_trials, strict=True)])
         # A trial counts as often as its blocks were drawn.
         weights = np.where(np.isfinite(slopes), np.sum(of_trials, axis=2)[:, :, None, None], 0.0)
-        return _ratio((weights * np.nan_to_num(slopes)).sum(axis=0), weights.sum(axis=0))
+        return ratio((weights * np.nan_to_num(slopes)).sum(axis=0), weights.sum(axis=0))
 
 
 def _weighted(drawn: Values, sums: Values) -> Values:
     return np.asarray(np.tensordot(drawn, sums, axes=1), dtype=np.float64)
-
-
-def _ratio(total: Values, number: Values) -> Values:
-    """Divide where there is something to divide by; NaN elsewhere."""
-    return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
 
 
 def _slope(pairs: Values, early: Values, late: Values, product: Values, square: Values) -> Values:

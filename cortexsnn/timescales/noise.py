@@ -37,7 +37,7 @@ from scipy import sparse
 
 from cortexsnn.checks import choice, generator, whole
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes
+from cortexsnn.timescales.binned import BinnedSpikes
 
 __all__ = ["WhiteNoise", "effective_variance", "noise_of_mean", "noise_of_neurons", "noise_p_values"]
 

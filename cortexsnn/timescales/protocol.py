@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from cortexsnn.checks import generator, not_negative, positive, whole
 from cortexsnn.errors import InputError
 from cortexsnn.recording import populations
-from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
+from cortexsnn.timescales.activity import Signals, SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.recordings import RecordedSpikes
 
 __all__ = ["Protocol", "match", "protocol_of"]
@@ -165,7 +166,8 @@ def _matched(
                          f"at most {active.size}, which is how many of '{source.name}' fire at all")  # fmt: skip
     chosen = np.zeros(source.neurons.size, dtype=bool)
     chosen[rng.choice(active, protocol.neurons, replace=False)] = True
-    cut = _cut(_of(source, chosen), pieces, protocol.duration_s)
+    trial, start_s = (np.array(axis) for axis in zip(*pieces, strict=True))
+    cut = _of(source, chosen).pieces(trial, start_s, protocol.duration_s)
     if protocol.rate_hz is None:
         return cut
     rate = cut.rates_hz.mean()
@@ -180,22 +182,3 @@ def _matched(
 def _of(source: Trains, chosen: NDArray[np.bool_]) -> SpikeTrains:
     whole_source = source if isinstance(source, SpikeTrains) else source.part(0, chosen.size)
     return whole_source.of(chosen)
-
-
-def _cut(trains: SpikeTrains, pieces: list[tuple[int, float]], duration_s: float) -> SpikeTrains:
-    """The pieces as trials of their own."""
-    trial_of, start_of = (np.array(axis) for axis in zip(*pieces, strict=True))
-    # Pieces are sorted by trial and start: one key on a common time axis finds the piece of a spike.
-    longest = float(trains.durations_s.max()) + duration_s
-    key = trial_of * longest + start_of
-    piece = np.searchsorted(key, trains.trial * longest + trains.time_s, side="right") - 1
-    found = np.maximum(piece, 0)
-    time = trains.time_s - start_of[found]
-    keep = (piece >= 0) & (trial_of[found] == trains.trial) & (time >= 0) & (time < duration_s)
-    return replace(
-        trains,
-        time_s=time[keep],
-        trial=piece[keep],
-        neuron=trains.neuron[keep],
-        durations_s=np.full(len(pieces), duration_s),
-    )

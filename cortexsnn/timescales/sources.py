@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.checks import positive
 from cortexsnn.errors import InputError
 from cortexsnn.files import existing_file
-from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
+from cortexsnn.timescales.activity import Signals, SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.epochs import Epochs, signals_in_epochs, trains_in_epochs
 
 __all__ = ["from_counts", "from_nwb", "from_pynapple"]

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.checks import positive
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.activity import SpikeTrains
-from cortexsnn.timescales.blocks import TimeBlocks, time_blocks
+from cortexsnn.timescales.blocks import TimeBlocks, ratio, time_blocks
 
 __all__ = ["TilingSums", "isttc", "tiling_blocks", "tiling_sums"]
 
@@ -58,7 +58,7 @@ class _Side:
         time = drawn @ self.time_s
         # A tile that crosses the edge of a block counts in one of them, so a replicate may exceed its time a little.
         tiled = np.minimum(drawn @ self.tiled_s[neurons], time)
-        return _ratio(drawn @ self.covered[neurons], drawn @ self.spikes[neurons]), _ratio(tiled, time)
+        return ratio(drawn @ self.covered[neurons], drawn @ self.spikes[neurons]), ratio(tiled, time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +113,7 @@ class TilingSums:
         """Mean over the neurons whose curve is defined at a lag, shape (replicate, lag); NaN where there is none."""
         curves = self.curves(drawn)
         defined = np.isfinite(curves)
-        return _ratio(np.where(defined, curves, 0.0).sum(axis=1), defined.sum(axis=1))
-
-
-def _ratio(part: Values, whole: NDArray[np.number]) -> Values:
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+        return ratio(np.where(defined, curves, 0.0).sum(axis=1), defined.sum(axis=1))
 
 
 def _half(covered: Values, tiled: Values) -> Values:

@@ -5,7 +5,7 @@ import pytest
 
 stattools = pytest.importorskip("statsmodels.tsa.stattools")
 
-from cortexsnn.timescales.activity import BinnedSpikes  # noqa: E402
+from cortexsnn.timescales.binned import BinnedSpikes  # noqa: E402
 from cortexsnn.timescales.blocks import time_blocks  # noqa: E402
 from cortexsnn.timescales.correlogram import signal_correlogram, spike_correlogram  # noqa: E402
 

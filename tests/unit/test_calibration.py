@@ -19,6 +19,7 @@ from cortexsnn.timescales import (
     from_counts,
     match,
     noisy_signals,
+    ornstein_uhlenbeck,
     ou_poisson_trains,
     protocol_of,
 )
@@ -162,6 +163,25 @@ def test_calibration_names_bad_timescales(tau_ms):
         calibrate(Protocol(20, 1.0, 2, 10.0), tau_ms=tau_ms, rng=generator(), progress=False)
 
 
+def test_neurons_are_calibrated_one_by_one():
+    # Protects correction of single neurons by a curve of single neurons, and of nothing else.
+    protocol = Protocol(trials=1, duration_s=60.0, neurons=4)
+    curve = calibrate(
+        protocol, "acf", tau_ms=[20.0, 80.0], repeats=2, per="neuron", process=noisy_signals(5.0), rng=generator(),
+        progress=False,
+    )  # fmt: skip
+    assert curve["estimate_ms"].shape == (2, 8)
+    assert curve.attrs["settings"].startswith("Autocorrelation(bin_ms=10.0")
+    values = ornstein_uhlenbeck(tau_ms=40.0, trials=1, steps=12_000, neurons=4, dt_ms=5.0, rng=generator(4))
+    data = Signals.from_array(values, 5.0)
+    of_neurons, of_layer = (
+        estimate(data, "acf", per=per, bootstrap=0, rng=generator(), progress=False) for per in ("neuron", "layer")
+    )
+    assert correct(of_neurons, curve)["corrected_tau_ms"].median().item() == pytest.approx(40.0, rel=0.25)
+    with pytest.raises(InputError, match="'layer', as of the result"):
+        correct(of_layer, curve)
+
+
 # Intervals
 
 
@@ -195,3 +215,20 @@ def test_intervals_cover_noisy_rates(estimator):
     coverage, usable = covered(trains, estimator, 100.0, bin_ms=25.0)
     assert 0.90 <= coverage <= 0.98
     assert usable > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["signals", "spikes"])
+def test_intervals_of_the_integral_cover(kind):
+    # 500 repeats. Squared noise adds up over the lags, in the estimate and again in each replicate: both are taken off.
+    if kind == "signals":
+        values = autoregressive(coefficient=np.exp(-0.1), trials=1, steps=60_000, neurons=500, rng=generator(7))
+        data, settings = Signals.from_array(values, 10.0), {"bin_ms": 10.0}
+    else:
+        data = ou_poisson_trains(
+            tau_ms=100.0, trials=1, duration_s=600.0, neurons=500, rate_hz=20.0, dt_ms=5.0, rng=generator(8)
+        )
+        settings = {"bin_ms": 25.0}
+    coverage, usable = covered(data, "integral", 100.0, **settings)
+    assert 0.90 <= coverage <= 0.98
+    assert usable > 0.9

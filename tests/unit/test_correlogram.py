@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import cortexsnn.timescales.correlogram as module
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes, SpikeTrains
+from cortexsnn.timescales.activity import SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.blocks import TimeBlocks, draws, time_blocks
 from cortexsnn.timescales.correlogram import neurons_at_a_time, signal_correlogram, spike_correlogram
 

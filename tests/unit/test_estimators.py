@@ -84,6 +84,53 @@ def test_one_trial_has_no_correlation_across_trials(long):
     assert result["exclusion"].to_numpy().tolist() == ["too_few_trials"] * 15
 
 
+def test_neurons_with_an_empty_bin_are_left_out_if_asked():
+    # Protects the rule of Kim & Sejnowski: neuron 1 never fires in the third of ten bins, in any of 40 trials.
+    counts = generator().poisson(2.0, (40, 10, 3))
+    counts[:, 2, 1] = 0
+    trains = from_counts(counts, 50.0)
+    status = measured(trains, "pearson_trials", per="neuron", exclude_empty_bins=True)["status"].to_numpy()
+    assert (status == Status.EMPTY_BINS.value).tolist() == [False, True, False]
+    layer = measured(trains, "pearson_trials", exclude_empty_bins=True)
+    assert layer["exclusion"].to_numpy().tolist() == ["", Status.EMPTY_BINS.value, ""]
+    assert not (measured(trains, "pearson_trials", per="neuron")["status"] == Status.EMPTY_BINS.value).any()
+
+
+@pytest.mark.parametrize(("estimator", "bin_ms"), [("acf", 10.0), ("knee", 6.0), ("integral", 10.0), ("acf", 25.0)])
+def test_usual_bins_are_whole_steps_of_a_signal(estimator, bin_ms):
+    step_ms = 25.0 if bin_ms == 25.0 else 2.0 if bin_ms == 10.0 else 3.0
+    values = ornstein_uhlenbeck(tau_ms=100.0, trials=1, steps=20_000, neurons=2, dt_ms=step_ms, rng=generator())
+    assert measured(Signals.from_array(values, step_ms), estimator).attrs["bin_ms"] == bin_ms
+
+
+def paused(trains, pause_ms):
+    """Spikes that come sooner after the one before than the pause are taken away."""
+    begins = np.flatnonzero(np.diff(trains.neuron, prepend=-1) | np.diff(trains.trial, prepend=-1))
+    keep = np.zeros(trains.time_s.size, dtype=bool)
+    for first, last in zip(begins, [*begins[1:], trains.time_s.size], strict=True):
+        before = -np.inf
+        for place in range(first, last):
+            if trains.time_s[place] - before >= pause_ms / 1000.0:
+                keep[place], before = True, trains.time_s[place]
+    return SpikeTrains(trains.time_s[keep], trains.trial[keep], trains.neuron[keep], trains.durations_s, trains.neurons)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "settings"),
+    [
+        ("acf", {"bin_ms": 10.0, "max_lag_ms": 500.0, "start": "largest_drop"}),
+        ("pearson_trials", {"bin_ms": 25.0}),
+    ],
+)
+def test_a_pause_after_each_spike_is_no_noise(estimator, settings, trials):
+    # Protects the noise test: the first lags are strongly negative, the fit begins after them, and so must the test.
+    result = measured(paused(trials, 20.0), estimator, **settings).isel(layer=0)
+    assert result["autocorrelation"].to_numpy()[0] < 0
+    assert result["status"].item() == "ok"
+    # The pause also makes the next spikes more regular, which shortens what is read.
+    assert 40.0 < result["tau_ms"].item() < 135.0
+
+
 @pytest.mark.parametrize("estimator", OF_SPIKES)
 def test_silence_and_white_noise_have_none(estimator):
     silent = measured(silent_trains(trials=20, duration_s=2.0, neurons=3), estimator)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from cortexsnn.errors import InputError
 from cortexsnn.timescales import multistep
-from cortexsnn.timescales.activity import BinnedSpikes, SpikeTrains
+from cortexsnn.timescales.activity import SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.blocks import TimeBlocks, draws, time_blocks
 from cortexsnn.timescales.decay import fit_decay
 from cortexsnn.timescales.multistep import METHODS, branching_parameter, population_counts, step_coefficients

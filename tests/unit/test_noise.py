@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import lfilter
 
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.blocks import TimeBlocks
 from cortexsnn.timescales.correlogram import signal_correlogram, spike_correlogram
 from cortexsnn.timescales.exponential import fit_exponential

@@ -1,4 +1,4 @@
-"""How a network is trained: schedules, penalties and losses by their formulas, augmentation, the paper's protocol."""
+"""How a network is trained: schedules, penalties and losses by their formulas, the paper's protocol."""
 
 from dataclasses import replace
 
@@ -20,7 +20,6 @@ from cortexsnn.training import (  # noqa: E402
     paper_protocol,
     stack,
 )
-from cortexsnn.training.augmentation import shift_channels  # noqa: E402
 from cortexsnn.training.losses import cross_entropy, penalty  # noqa: E402
 from cortexsnn.training.model import Activity  # noqa: E402
 
@@ -51,6 +50,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
         ({"schedule": "cosine"}, r"schedule is 'cosine'; expected training.Schedule\(...\)"),
         ({"regularisation": None}, r"regularisation is None; expected training.Regularisation\(...\)"),
         ({"augmentation": 3}, r"augmentation is 3; expected training.ChannelShift\(...\)"),
+        ({"augmentation": (ChannelShift(), 3)}, r"augmentation is .*, 3\); expected training.ChannelShift\(...\)"),
     ],
 )
 def test_protocols_are_checked(change, message):
@@ -69,8 +69,6 @@ def test_protocols_are_checked(change, message):
         (Regularisation, {"weight": -1.0}, "weight of the regularisation is -1.0"),
         (Regularisation, {"tau_drift": float("inf")}, "tau_drift of the regularisation is inf"),
         (Regularisation, {"target_rate_hz": 0.0}, "target_rate_hz of the regularisation is 0.0"),
-        (ChannelShift, {"mean": -1.0}, "mean of the channel shift is -1.0"),
-        (ChannelShift, {"sd": "wide"}, "sd of the channel shift is 'wide'"),
     ],
 )
 def test_parts_of_protocols_are_checked(kind, values, message):
@@ -222,40 +220,3 @@ def test_without_learned_time_constants_their_penalties_are_none():
     expected = log_tau(model)[1].std()
     found = penalty(model, activity, Regularisation(tau_spread=1.0))
     assert float(found.detach()) == pytest.approx(expected, rel=1e-6)
-
-
-# --- augmentation -----------------------------------------------------------------------------------------------
-
-
-def test_trials_are_shifted_up_or_down_and_filled_with_silence():
-    rng = np.random.default_rng(0)
-    counts = rng.integers(1, 200, (60, 4, 10)).astype(np.uint8)
-    before = counts.copy()
-    shifted = shift_channels(counts, ChannelShift(3, 0), np.random.default_rng(1))
-    np.testing.assert_array_equal(counts, before)
-    assert shifted.dtype == np.uint8
-    directions = []
-    for trial, original in zip(shifted, counts, strict=True):
-        up = not trial[:, :3].any()
-        directions.append(up)
-        if up:
-            np.testing.assert_array_equal(trial[:, 3:], original[:, :-3])
-        else:
-            assert not trial[:, -3:].any()
-            np.testing.assert_array_equal(trial[:, :-3], original[:, 3:])
-    assert 15 < sum(directions) < 45
-    again = shift_channels(counts, ChannelShift(3, 0), np.random.default_rng(1))
-    np.testing.assert_array_equal(again, shifted)
-
-
-def test_the_distance_of_a_shift_is_drawn_for_each_batch():
-    # Protects the distribution: normal, rounded down, never negative, never further than the channels go.
-    counts = np.ones((1, 1, 40), dtype=np.uint8)
-    rng = np.random.default_rng(0)
-    distances = [40 - int(shift_channels(counts, ChannelShift(10, 3), rng).sum()) for _ in range(400)]
-    assert np.mean(distances) == pytest.approx(9.5, abs=0.5)
-    assert np.std(distances) == pytest.approx(3, abs=0.4)
-    near_zero = [40 - int(shift_channels(counts, ChannelShift(0, 3), rng).sum()) for _ in range(200)]
-    assert near_zero.count(0) > 90
-    assert max(near_zero) > 2
-    assert shift_channels(counts, ChannelShift(100, 0), rng).sum() == 0

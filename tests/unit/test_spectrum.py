@@ -8,7 +8,7 @@ import pytest
 from scipy import signal
 
 from cortexsnn.errors import InputError
-from cortexsnn.timescales import knee
+from cortexsnn.timescales import knee_shapes
 from cortexsnn.timescales.knee import MODELS, fit_knee
 from cortexsnn.timescales.processes import ornstein_uhlenbeck, ou_poisson_counts, white_poisson_counts
 from cortexsnn.timescales.spectrum import power_spectra
@@ -41,7 +41,7 @@ def oscillation(height, seconds=60):
 def exact(model, f_knee_hz, exponent, floor):
     """Power at `FREQUENCY_HZ` of a decaying part of height 1 and a floor."""
     if MODELS[model][0] == "ar1":
-        sampled, white = knee._sampled_process(np.append(FREQUENCY_HZ, 499.0), 1000, 0.001)
+        sampled, white = knee_shapes.sampled_process(np.append(FREQUENCY_HZ, 499.0), 1000, 0.001)
         return sampled(np.log([[f_knee_hz]]))[0, :-1] + floor * white
     return 1.0 / (1.0 + (FREQUENCY_HZ / f_knee_hz) ** exponent) + floor
 
@@ -104,7 +104,7 @@ def test_sampled_process_is_what_a_segment_has_on_average(steps, tau):
     transform = np.exp(-2j * np.pi * np.outer(place, time) / steps) * window
     transform -= transform.mean(axis=1, keepdims=True)
     expected = np.einsum("jt,ts,js->j", transform, covariance, transform.conj()).real / (window**2).sum()
-    power, white = knee._sampled_process(np.append(place, 1) * 1000.0 / steps, steps, 0.001)
+    power, white = knee_shapes.sampled_process(np.append(place, 1) * 1000.0 / steps, steps, 0.001)
     a = np.exp(-1 / tau)
     found = power(np.log([[1000 / (2 * np.pi * tau)]]))[0, :-1] * (1 + a) / (1 - a)
     np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -24,6 +24,7 @@ __all__ = [
     "SpectralKnee",
     "Tiling",
     "estimator_of",
+    "usual_bin_ms",
 ]
 
 ESTIMATORS: dict[str, type[Any]] = {
@@ -32,7 +33,30 @@ ESTIMATORS: dict[str, type[Any]] = {
 }
 
 
-def estimator_of(estimator: str | Estimator, settings: dict[str, Any]) -> Estimator:
+def usual_bin_ms(estimator: str, step_ms: float) -> float:
+    """Width of the bins where the user sets none: that of the estimator, in whole time steps.
+
+    Parameters
+    ----------
+    estimator : str
+        One of `ESTIMATORS`.
+    step_ms : float
+        Time step of a recording or signal.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> usual_bin_ms("pearson_trials", 14.0), usual_bin_ms("acf", 25.0)
+    (56.0, 25.0)
+    """
+    steps = max(1, round(ESTIMATORS[estimator]().bin_ms / step_ms))
+    return float(steps * step_ms)
+
+
+def estimator_of(estimator: str | Estimator, settings: dict[str, Any], *, step_ms: float | None = None) -> Estimator:
     """An estimator by name and settings.
 
     Parameters
@@ -41,6 +65,8 @@ def estimator_of(estimator: str | Estimator, settings: dict[str, Any]) -> Estima
         One of `ESTIMATORS`, or one that is made already.
     settings : dict
         What its class takes; empty if it is made already.
+    step_ms : float, optional
+        Time step of the activity, which the bins are rounded to if `settings` have none.
 
     Returns
     -------
@@ -67,5 +93,7 @@ def estimator_of(estimator: str | Estimator, settings: dict[str, Any]) -> Estima
     for name in settings:
         if name not in known:
             raise InputError(f"setting of {estimator}", name, f"one of {', '.join(known)}")
+    if step_ms is not None and "bin_ms" not in settings:
+        settings = {"bin_ms": usual_bin_ms(estimator, step_ms), **settings}
     made: Estimator = kind(**settings)
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
+from cortexsnn.timescales.activity import Signals, SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
 from cortexsnn.timescales.recordings import RecordedSpikes
 from cortexsnn.timescales.status import Status
@@ -26,7 +27,7 @@ __all__ = [
     "binned_spikes",
     "bins_of",
     "counts_of",
-    "finite",
+    "step_of",
     "summed",
     "whole_bins",
 ]
@@ -135,8 +136,18 @@ class Estimator(Protocol):
         """Sums of each neuron of a part that fits in memory."""
         ...
 
-    def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
-        """Fit curves of shape (curve, lag), which are means over a layer or of one neuron each."""
+    def fit(self, curves: Values, plan: Plan, *, layer: bool, variance: Values | None = None) -> Fit:
+        """Fit curves of shape (curve, lag), which are means over a layer or of one neuron each.
+
+        Parameters
+        ----------
+        curves : array, shape (curve, lag)
+        plan : Plan
+        layer : bool
+            Whether they are means over neurons.
+        variance : array, shape (curve, lag), optional
+            Variance of the noise in each value, as the resamples tell it.
+        """
         ...
 
     def oscillates(self, curves: Values, plan: Plan) -> NDArray[np.bool_]:
@@ -179,6 +190,17 @@ def bins_of(source: Source, bin_ms: float) -> NDArray[np.int64]:
     return np.floor(source.durations_s * 1000.0 / bin_ms + _TOLERANCE_IN_BINS).astype(np.int64)
 
 
+def step_of(sources: Sequence[Source]) -> float | None:
+    """Time between the values of signals, binned spikes or recordings in ms; None if there is none, or several."""
+    steps = set()
+    for source in sources:
+        if isinstance(source, RecordedSpikes):
+            steps.add(1000.0 * source.dt_s)
+        elif not isinstance(source, SpikeTrains):
+            steps.add(source.step_ms if isinstance(source, Signals) else source.bin_ms)
+    return steps.pop() if len(steps) == 1 else None
+
+
 def _factor(bin_ms: float, own_ms: float) -> int:
     factor = round(bin_ms / own_ms)
     if factor < 1 or abs(bin_ms / own_ms - factor) > _TOLERANCE_IN_BINS * factor:
@@ -217,12 +239,3 @@ def summed(parts: Iterator[Activity], bin_ms: float) -> Activity:
     if total.dtype.kind in "iu":
         return BinnedSpikes.from_counts(total, bin_ms)
     return Signals.from_array(total, bin_ms)
-
-
-def finite(field: str, value: Any, expected: str, accepts: Callable[[float], bool]) -> float:
-    """Return `value` as a float if it is a finite number that is accepted."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InputError(field, value, expected)
-    if not np.isfinite(value) or not accepts(float(value)):
-        raise InputError(field, value, expected)
-    return float(value)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexsnn.checks import choice
+from cortexsnn.checks import choice, finite
 from cortexsnn.errors import InputError
 from cortexsnn.timescales.activity import Signals
 from cortexsnn.timescales.blocks import MOST_BLOCKS, BlockSums, time_blocks
@@ -21,7 +21,6 @@ from cortexsnn.timescales.estimators.contract import (
     Source,
     bins_of,
     counts_of,
-    finite,
 )
 from cortexsnn.timescales.estimators.lags import usual_lags, white_noise_p_values
 from cortexsnn.timescales.knee import MODELS, fit_knee
@@ -123,7 +122,7 @@ class SpectralKnee:
             segment_s=plan.window_ms / 1000.0, average=self._average(plan.of_signals),
         )  # fmt: skip
 
-    def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
+    def fit(self, curves: Values, plan: Plan, *, layer: bool, variance: Values | None = None) -> Fit:
         """Fit the knee of spectra of shape (curve, frequency)."""
         model = self.model or ("knee" if plan.of_signals else "ar1_floor")
         found = fit_knee(curves, plan.axis, model=model, step_ms=self.bin_ms)

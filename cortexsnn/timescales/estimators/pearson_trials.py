@@ -9,8 +9,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.checks import finite
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.autocorrelation import ResampledTrials, correlation_across_trials, shuffled_bin_curves
+from cortexsnn.timescales.autocorrelation import (
+    ResampledTrials,
+    correlation_across_trials,
+    shuffled_bin_curves,
+    without_lags,
+)
 from cortexsnn.timescales.blocks import BlockSums, TimeBlocks
 from cortexsnn.timescales.decay import fit_decay
 from cortexsnn.timescales.estimators.contract import (
@@ -22,7 +28,6 @@ from cortexsnn.timescales.estimators.contract import (
     Source,
     bins_of,
     counts_of,
-    finite,
     whole_bins,
 )
 from cortexsnn.timescales.exponential import MINIMUM_LAGS
@@ -111,7 +116,7 @@ class PearsonTrials:
         """Counts of the part, of which trials can be drawn."""
         return ResampledTrials(counts_of(part, self.bin_ms), plan.axis.size)
 
-    def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
+    def fit(self, curves: Values, plan: Plan, *, layer: bool, variance: Values | None = None) -> Fit:
         """Fit with the rules of the class."""
         lags, bins = np.arange(1, plan.axis.size + 1), round(plan.window_ms / self.bin_ms)
         found = fit_decay(
@@ -140,7 +145,12 @@ class PearsonTrials:
     ) -> Values:
         """How often a random order of the bins decays at least as much as the real one."""
         matrices = self._mean_correlation(parts()) if layer else self._correlation(next(parts()))
-        shuffled = (shuffled_bin_curves(matrix, plan.axis.size, SHUFFLES, rng) for matrix in matrices)
+        # What the fit passes over, such as a pause after each spike, is no part of the decay that is tested.
+        skipped = np.nan_to_num(fit.parameters["first_fitted_lag_ms"] / self.bin_ms, nan=1.0).round() - 1
+        shuffled = (
+            shuffled_bin_curves(without_lags(matrix, int(lags)), plan.axis.size, SHUFFLES, rng)
+            for matrix, lags in zip(matrices, skipped, strict=True)
+        )
         return np.array([self._p_value(self.fit(curves, plan, layer=layer).explained) for curves in shuffled])
 
     def _correlation(self, part: Activity) -> Values:

@@ -8,10 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.checks import finite
 from cortexsnn.errors import InputError
-from cortexsnn.timescales.activity import BinnedSpikes, Signals, SpikeTrains
+from cortexsnn.timescales.activity import Signals, SpikeTrains
+from cortexsnn.timescales.binned import BinnedSpikes
 from cortexsnn.timescales.blocks import BlockSums
-from cortexsnn.timescales.estimators.contract import Activity, Plan, Source, finite
+from cortexsnn.timescales.estimators.contract import Activity, Plan, Source
 from cortexsnn.timescales.estimators.lags import DecayOverLags
 from cortexsnn.timescales.tiling import tiling_blocks, tiling_sums
 

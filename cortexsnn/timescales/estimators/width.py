@@ -58,11 +58,11 @@ class IntegralTimescale(OverLags):
         """Sums of products, block by block."""
         return correlogram_of(part, self.bin_ms, plan.axis.size, plan.time)
 
-    def fit(self, curves: Values, plan: Plan, *, layer: bool) -> Fit:
+    def fit(self, curves: Values, plan: Plan, *, layer: bool, variance: Values | None = None) -> Fit:
         """Measure the width of curves of shape (curve, lag)."""
-        pairs = plan.time.pairs(np.arange(1, plan.axis.size + 1)).sum(axis=0)
-        # What white activity has at a lag; for a mean over neurons it is less, by a factor that the curve cannot tell.
-        variance = None if layer else 1.0 / np.maximum(pairs, 1)
+        if variance is None and not layer:
+            # What white activity has; that of a mean over neurons is less, by a factor that the curve cannot tell.
+            variance = 1.0 / np.maximum(self._weights(plan), 1.0)
         zero_lag = "one" if plan.of_signals else "extrapolated"
         found = width(curves, self.bin_ms, measure=self.measure, zero_lag=zero_lag, variance=variance)
         return Fit(
