@@ -15,7 +15,7 @@ __all__ = ["add_experiment_options", "experiment_description", "read_settings", 
 
 # Option, place in the description, type, default as shown, meaning.
 _OPTIONS: tuple[tuple[str, str, Callable[[str], Any], str, str], ...] = (
-    ("--data", "data.name", str, "mts_xor", "mts_xor, or a folder with spike files in the layout of SHD"),
+    ("--data", "data.name", str, "mts_xor", "mts_xor or another task, or a folder with spike files (SHD)"),
     ("--channels-per-group", "data.channels_per_group", int, "1", "sum neighbouring cochlear channels"),
     ("--layers", "network.layers", int, "4", "hidden layers"),
     ("--width", "network.width", int, "32", "neurons of each hidden layer"),

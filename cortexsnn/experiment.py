@@ -6,7 +6,6 @@ Times are in milliseconds.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cortexsnn import datasets, hierarchy, training
-from cortexsnn.checks import whole
+from cortexsnn.checks import choice, whole
 from cortexsnn.datasets import Dataset
+from cortexsnn.datasets.augmentation import AUGMENTATIONS, Augmentation
 from cortexsnn.errors import InputError
 from cortexsnn.training import Architecture, Layer, LearnedTau, Protocol, Surrogate
 
@@ -159,6 +159,8 @@ class Experiment:
     convolution : Convolution
     protocol : mapping
         ``name`` is ``"default"`` or ``"paper"``; the rest are fields of `cortexsnn.training.Protocol`.
+        ``augmentation`` is a table with ``kind`` (``"channel_shift"`` if it is left out, ``"time_jitter"``,
+        ``"spike_dropout"`` or ``"background_noise"``) and its numbers, or a list of such tables.
     seed : int
         Of the data, unless they name their own, and of training.
     test : bool
@@ -247,24 +249,33 @@ class Experiment:
         if name not in ("default", "paper"):
             raise InputError("name of the protocol", name, "'default' or 'paper'")
         base = training.paper_protocol(seed=self.seed) if name == "paper" else Protocol(seed=self.seed)
+        if "augmentation" in values:
+            base = replace(base, augmentation=_augmentation(values.pop("augmentation"), "protocol.augmentation"))
         return changed(base, values, "protocol")
 
 
-def _dataclass_in(hint: Any) -> Any:
-    """The dataclass that a field may hold beside None, if there is one."""
-    return next((member for member in typing.get_args(hint) if is_dataclass(member)), None)
+def _augmentation(given: Any, where: str) -> Augmentation | tuple[Augmentation, ...] | None:
+    """One augmentation from a table, several from a list of tables."""
+    if isinstance(given, list | tuple):
+        return tuple(_one_augmentation(one, f"{where}[{place}]") for place, one in enumerate(given))
+    return None if given is None else _one_augmentation(given, where)
 
 
-def _value(given: Any, before: Any, hint: Any, where: str) -> Any:
+def _one_augmentation(given: Any, where: str) -> Augmentation:
+    if not isinstance(given, Mapping):
+        raise InputError(where, given, "a table of names and values")
+    values = dict(given)
+    kind = values.pop("kind", "channel_shift")
+    choice(f"{where}.kind", kind, AUGMENTATIONS)
+    return changed(AUGMENTATIONS[kind](), values, where)
+
+
+def _value(given: Any, before: Any, where: str) -> Any:
     """One value of a description, of the kind that stood there before."""
-    if given is None and _dataclass_in(hint):
-        return None
-    if is_dataclass(before) or _dataclass_in(hint) or isinstance(before, Mapping):
+    if is_dataclass(before) or isinstance(before, Mapping):
         if not isinstance(given, Mapping):
             raise InputError(where, given, "a table of names and values")
-        if isinstance(before, Mapping):
-            return dict(given)
-        return changed(before if before is not None else _dataclass_in(hint)(), given, where)
+        return dict(given) if isinstance(before, Mapping) else changed(before, given, where)
     kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     kind = type(before)
     if kind in kinds:
@@ -307,14 +318,13 @@ def changed(base: Described, values: Mapping[str, Any], where: str = "experiment
     """
     if not isinstance(values, Mapping):
         raise InputError(where, values, "a table of names and values")
-    hints = typing.get_type_hints(type(base))
     known = [f.name for f in fields(base)]  # type: ignore[arg-type]
     changes = {}
     for name, given in values.items():
         path = name if where == "experiment" else f"{where}.{name}"
         if name not in known:
             raise InputError(path, given, f"one of {', '.join(known)}")
-        changes[name] = _value(given, getattr(base, name), hints[name], path)
+        changes[name] = _value(given, getattr(base, name), path)
     return replace(base, **changes)  # type: ignore[type-var]
 
 

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cortexsnn.datasets import heidelberg, mts_xor
+from cortexsnn.datasets import heidelberg, layout, tasks
+from cortexsnn.datasets.augmentation import (
+    AUGMENTATIONS,
+    BackgroundNoise,
+    ChannelShift,
+    SpikeDropout,
+    TimeJitter,
+    augment,
+)
 from cortexsnn.datasets.background import Background, background
+from cortexsnn.datasets.binning import Binning
 from cortexsnn.datasets.dataset import Dataset, Split, TrainingData, mean_counts, spontaneous
+from cortexsnn.datasets.describing import Description, describe
+from cortexsnn.datasets.lazy_counts import LazyCounts, in_batches
+from cortexsnn.datasets.spike_trials import SpikeTrials
+from cortexsnn.datasets.tasks import mts_xor
+from cortexsnn.datasets.tonic_events import from_tonic
 from cortexsnn.errors import InputError
 
 __all__ = [
+    "AUGMENTATIONS",
     "Background",
+    "BackgroundNoise",
+    "Binning",
+    "ChannelShift",
     "Dataset",
+    "Description",
+    "LazyCounts",
+    "SpikeDropout",
+    "SpikeTrials",
     "Split",
+    "TimeJitter",
     "TrainingData",
+    "augment",
     "background",
+    "describe",
+    "from_tonic",
     "heidelberg",
+    "in_batches",
+    "layout",
     "load",
     "load_described",
     "mean_counts",
     "mts_xor",
     "spontaneous",
+    "tasks",
 ]
+
+# Data sets of files that are fetched on first use.
+_FETCHED: Mapping[str, Callable[..., Dataset]] = {"shd": heidelberg.load_shd, "ssc": heidelberg.load_ssc}
+_KNOWN = ", ".join((*tasks.LOADERS, *_FETCHED))
+
+_FOLLOWS_FROM_THE_REST = {"name", "folder", "dropped_spikes", "timescales_ms"}
 
 
 def load(name: str | Path, *, seed: int = 0, **options: Any) -> Dataset:
@@ -32,11 +67,13 @@ def load(name: str | Path, *, seed: int = 0, **options: Any) -> Dataset:
     Parameters
     ----------
     name : str or path-like
-        ``"mts_xor"``, or a folder with spike files in the layout of the Spiking Heidelberg Digits.
+        ``"mts_xor"``, ``"delayed_match"``, ``"parity"``, ``"accumulation"`` or ``"digits"``
+        (`cortexsnn.datasets.tasks`); ``"shd"`` or ``"ssc"``, which are downloaded on first use; or a folder with spike
+        files in the layout of the Spiking Heidelberg Digits.
     seed : int
         Seed of the generated trials, or of the validation split.
     **options
-        See `cortexsnn.datasets.mts_xor.load` and `cortexsnn.datasets.heidelberg.load`.
+        See ``load`` in the module of the task, and `cortexsnn.datasets.heidelberg.load`.
 
     Returns
     -------
@@ -52,11 +89,13 @@ def load(name: str | Path, *, seed: int = 0, **options: Any) -> Dataset:
     >>> load("mts_xor", train=8, validation=4, test=4).name
     'mts_xor'
     """
-    if str(name) == "mts_xor":
-        return mts_xor.load(seed=seed, **options)
+    if str(name) in tasks.LOADERS:
+        return tasks.LOADERS[str(name)](seed=seed, **options)
+    if str(name) in _FETCHED:
+        return _FETCHED[str(name)](seed=seed, **options)
     if Path(name).is_dir():
         return heidelberg.load(name, seed=seed, **options)
-    raise InputError("data set", str(name), "'mts_xor' or a folder with spike files in the layout of SHD")
+    raise InputError("data set", str(name), f"one of {_KNOWN}, or a folder with spike files in the layout of SHD")
 
 
 def load_described(description: Mapping[str, Any], folder: str | Path | None = None) -> Dataset:
@@ -78,15 +117,17 @@ def load_described(description: Mapping[str, Any], folder: str | Path | None = N
     InputError
         If the description is of no known data set.
     """
-    options = {key: value for key, value in description.items() if key not in {"name", "folder", "dropped_spikes"}}
+    options = {key: value for key, value in description.items() if key not in _FOLLOWS_FROM_THE_REST}
     try:
-        if description.get("name") == "mts_xor":
-            return mts_xor.load(**options)
+        if description.get("name") in tasks.LOADERS:
+            return tasks.LOADERS[description["name"]](**options)
+        if description.get("name") in _FETCHED:
+            return _FETCHED[description["name"]](folder, **options)
         if description.get("name") == "heidelberg":
             return heidelberg.load(folder or description["folder"], **options)
     except (TypeError, KeyError) as error:
         raise InputError(
             "description of the data set", dict(description), "the options of its loader", str(error)
         ) from None
-    raise InputError("data set in the network's metadata", description.get("name"), "'mts_xor' or 'heidelberg'",
+    raise InputError("data set in the network's metadata", description.get("name"), f"one of {_KNOWN}, heidelberg",
                      "networks from elsewhere are simulated from Python: cortexsnn.brian.simulate")  # fmt: skip

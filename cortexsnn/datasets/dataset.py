@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.datasets.describing import Description, describe, tally
+from cortexsnn.datasets.lazy_counts import LazyCounts, in_batches
 from cortexsnn.errors import InputError
 
 __all__ = ["Dataset", "Split", "TrainingData", "mean_counts", "spontaneous"]
@@ -20,15 +22,16 @@ class Split:
 
     Parameters
     ----------
-    counts : array of uint8, shape (trial, time, channel)
-        Spikes of each channel in each time step.
+    counts : array of uint8 or LazyCounts, shape (trial, time, channel)
+        Spikes of each channel in each time step. Counts that are lazy are made for the trials that an index names
+        (``counts[trials]``), never for all at once.
     labels : array of int, shape (trial,) or (trial, time)
         The right class of each trial, or of each step.
     speaker : array of int, shape (trial,), optional
         Who or what produced the trial.
     """
 
-    counts: NDArray[np.uint8]
+    counts: NDArray[np.uint8] | LazyCounts
     labels: NDArray[np.int64]
     speaker: NDArray[np.int64] | None = None
 
@@ -36,9 +39,24 @@ class Split:
         return len(self.counts)
 
     def take(self, trials: NDArray[np.integer] | slice) -> Split:
-        """A part of the trials."""
+        """A part of the trials; lazy counts stay lazy."""
         speaker = None if self.speaker is None else self.speaker[trials]
-        return Split(self.counts[trials], self.labels[trials], speaker)
+        counts = self.counts.take(trials) if isinstance(self.counts, LazyCounts) else self.counts[trials]
+        return Split(counts, self.labels[trials], speaker)
+
+    def batches(self, trials: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Dense counts of one batch of trials after another.
+
+        Parameters
+        ----------
+        trials : int, optional
+            In a batch; by default as many as make 32 MB.
+
+        Yields
+        ------
+        numpy.ndarray of uint8, shape (trial, time, channel)
+        """
+        yield from in_batches(self.counts, trials)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +122,15 @@ class Dataset:
         """All but the test split, so that nothing that is chosen in training can depend on it."""
         return TrainingData(self.classes, self.decoder, self.dt_s, self.train, self.validation, self.scored_steps)
 
+    def describe(self) -> Description:
+        """Sizes of the splits, durations, spikes and rates; it prints as a table.
+
+        Returns
+        -------
+        Description
+        """
+        return describe(self)
+
 
 def mean_counts(split: Split) -> NDArray[np.float64]:
     """Mean spikes per step of each channel, from the start of each trial to its last spike.
@@ -124,15 +151,10 @@ def mean_counts(split: Split) -> NDArray[np.float64]:
     >>> mean_counts(Split(counts, np.array([0])))
     array([1., 1.])
     """
-    total = np.zeros(split.counts.shape[2])
-    steps = 0
-    for trial in split.counts:
-        active = np.flatnonzero(trial.any(axis=1))
-        steps += int(active[-1]) + 1 if active.size else 0
-        total += trial.sum(axis=0)
-    if steps == 0:
+    sums = tally(split.counts)
+    if not sums.highest:
         raise InputError("spikes of the split", 0, "at least one spike")
-    return total / steps
+    return sums.mean_counts()
 
 
 def spontaneous(split: Split, trials: int, steps: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -165,7 +187,11 @@ def spontaneous(split: Split, trials: int, steps: int, rng: np.random.Generator)
     """
     if trials < 1 or steps < 1:
         raise InputError("trials and steps", (trials, steps), "at least one of each")
-    mean, shape = mean_counts(split), (trials, steps, split.counts.shape[2])
-    if split.counts.max() <= 1:
+    sums = tally(split.counts)
+    if not sums.highest:
+        raise InputError("spikes of the split", 0, "at least one spike")
+    mean = sums.mean_counts()
+    shape = (trials, steps, mean.size)
+    if sums.highest <= 1:
         return (rng.random(shape) < mean).astype(np.uint8)
     return np.minimum(rng.poisson(mean, shape), 255).astype(np.uint8)

@@ -1,64 +1,43 @@
-"""Spike files in the HDF5 layout of the Spiking Heidelberg Digits, given by path.
+"""The Spiking Heidelberg Digits, the Spiking Speech Commands, and any files in their HDF5 layout.
 
-Cramer et al. 2020, https://doi.org/10.1109/TNNLS.2020.3044364. Per file: ``spikes/times`` (s) and ``spikes/units``,
-one variable-length entry a trial, ``labels``, and ``extra/speaker``.
+Cramer et al. 2020, https://doi.org/10.1109/TNNLS.2020.3044364. Files are read by `cortexsnn.datasets.layout` and not
+through tonic: tonic 1.7 does not check files that are already there, opens the file again for every trial (about 1.5 ms
+a trial), makes frames of another shape of a trial without spikes, and does not offer the speakers of SSC. For all
+other data sets of tonic there is `cortexsnn.datasets.tonic_events`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
+from cortexsnn.datasets import download, layout
+from cortexsnn.datasets.binning import Binning
 from cortexsnn.datasets.dataset import Dataset, Split
+from cortexsnn.datasets.lazy_counts import LazyCounts
+from cortexsnn.datasets.splits import held_out_speakers, held_out_trials
 from cortexsnn.errors import InputError
-from cortexsnn.files import open_hdf5
 
-__all__ = ["load", "read_split"]
+__all__ = ["DELAYS", "MORO", "load", "load_shd", "load_ssc", "read_split"]
 
-CHANNELS = 700
-_LARGEST_BYTES = 8 << 30
+#: Preprocessing of Moro et al. 2024 (https://doi.org/10.48550/arXiv.2407.18838): all 700 channels, 1.4 s in 100 steps
+#: by `numpy.digitize`, so that step 0 is always empty. ``load_shd(**MORO)``
+MORO: Mapping[str, Any] = MappingProxyType({"steps": 100, "window_s": 1.4, "channels_per_group": 1, "rule": "digitize"})
 
-
-def _variable_length(file: h5py.File, name: str, kinds: str, path: Path) -> h5py.Dataset:
-    """A dataset of one array a trial, checked before anything is read."""
-    found = file.get(name)
-    if not isinstance(found, h5py.Dataset):
-        raise InputError(f"spike file {path}", sorted(file), f"a dataset '{name}'", "see the layout of SHD")
-    base = h5py.check_vlen_dtype(found.dtype)
-    if found.ndim != 1 or base is None or np.dtype(base).kind not in kinds:
-        raise InputError(f"type of '{name}' in {path}", f"{found.dtype}, {found.ndim} dimensions",
-                         "one array of numbers of any length for each trial")  # fmt: skip
-    return found
-
-
-def _integers(file: h5py.File, name: str, trials: int, path: Path) -> NDArray[np.int64]:
-    found = file.get(name)
-    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iu" or found.shape != (trials,):
-        shown = None if found is None else getattr(found, "shape", type(found).__name__)
-        raise InputError(f"'{name}' in {path}", shown, f"{trials} whole numbers, one for each trial")
-    return found[:].astype(np.int64)
-
-
-def _bin_trial(
-    times: NDArray[np.float64], units: NDArray[np.int64], steps: int, dt_s: float, channels: int, group: int
-) -> tuple[NDArray[np.int64], int]:
-    """Spike counts of one trial, and how many spikes came after its last step."""
-    step = np.floor(times / dt_s)
-    inside = step < steps
-    counts = np.bincount(step[inside].astype(np.int64) * channels + units[inside] // group, minlength=steps * channels)
-    return counts.reshape(steps, channels), int(np.count_nonzero(~inside))
+#: Preprocessing of work on learned delays, such as Hammouamri et al. 2023 (https://doi.org/10.48550/arXiv.2306.17670):
+#: 140 channels, each the sum of 5 neighbours, and steps of 10 ms. ``load_shd(**DELAYS)``
+DELAYS: Mapping[str, Any] = MappingProxyType({"steps": 140, "window_s": 1.4, "channels_per_group": 5, "rule": "floor"})
 
 
 def read_split(
-    path: str | Path, *, steps: int = 100, window_s: float = 1.4, channels_per_group: int = 1
+    path: str | Path, *, steps: int = 100, window_s: float = 1.4, channels_per_group: int = 1, rule: str = "floor"
 ) -> tuple[Split, int]:
     """Read one spike file into counts.
-
-    A spike at time t falls into step floor(t / dt), dt = window / steps. Spikes after the window are dropped and
-    counted.
 
     Parameters
     ----------
@@ -67,14 +46,17 @@ def read_split(
     steps : int
         Number of time steps in a trial.
     window_s : float
-        Duration of a trial in seconds.
+        Duration of a trial in seconds. Spikes after it are dropped and counted.
     channels_per_group : int
-        Neighbouring cochlear channels whose spikes are summed; 5 makes the 140 channels of the delay literature.
+        Neighbouring cochlear channels whose spikes are summed; 5 makes the 140 channels of work on delays.
+    rule : {"floor", "digitize"}
+        In which step a spike falls, see `cortexsnn.datasets.binning.Binning`.
 
     Returns
     -------
     split : Split
-        Counts have shape (trial, time, channel): `steps` time steps, 700 / `channels_per_group` channels.
+        Counts have shape (trial, time, channel): `steps` time steps, 700 / `channels_per_group` channels. All of them
+        are in memory; `load` makes them when they are asked for.
     dropped : int
         Number of spikes after the window.
 
@@ -83,68 +65,26 @@ def read_split(
     InputError
         If the file is not whole or a field has the wrong type, shape or range.
     """
-    if channels_per_group < 1 or CHANNELS % channels_per_group:
-        raise InputError("channels_per_group", channels_per_group, f"a divisor of {CHANNELS}")
-    if steps < 1 or not window_s > 0:
-        raise InputError("steps and window_s", (steps, window_s), "at least one step and a positive duration")
-    channels = CHANNELS // channels_per_group
-    path = Path(path)
-    with open_hdf5(path, "spike file") as file:
-        times = _variable_length(file, "spikes/times", "f", path)
-        units = _variable_length(file, "spikes/units", "iu", path)
-        trials = times.shape[0]
-        if trials == 0 or units.shape[0] != trials:
-            raise InputError(
-                f"trials of 'spikes/units' in {path}",
-                units.shape[0],
-                f"{trials or 'at least one'}, as in 'spikes/times'",
-            )
-        if trials * steps * channels > _LARGEST_BYTES:
-            most = _LARGEST_BYTES // (steps * channels)
-            raise InputError(f"trials of {path}", trials, f"at most {most}", "use fewer steps or sum channels")
-        labels = _integers(file, "labels", trials, path)
-        speaker = _integers(file, "extra/speaker", trials, path)
-        if labels.min() < 0:
-            raise InputError(f"'labels' in {path}", int(labels.min()), "classes from 0")
-        counts = np.zeros((trials, steps, channels), dtype=np.uint8)
-        dropped = 0
-        for trial in range(trials):
-            try:
-                # float16 seconds overflow when they are scaled; widen them first.
-                when, where = np.asarray(times[trial], dtype=np.float64), np.asarray(units[trial], dtype=np.int64)
-            except (OSError, RuntimeError) as error:
-                raise InputError(f"trial {trial} of {path}", "unreadable", "a complete HDF5 file", str(error)) from None
-            if when.shape != where.shape:
-                raise InputError(
-                    f"spikes of trial {trial} in {path}", (when.size, where.size), "as many times as units"
-                )
-            if not np.all(np.isfinite(when)) or np.any(when < 0):
-                raise InputError(f"'spikes/times' of trial {trial} in {path}", when[~(when >= 0)][:1].tolist(),
-                                 "finite times of at least 0 s")  # fmt: skip
-            if where.size and (where.min() < 0 or where.max() >= CHANNELS):
-                raise InputError(f"'spikes/units' of trial {trial} in {path}", int(where.max()), f"0 to {CHANNELS - 1}")
-            binned, late = _bin_trial(when, where, steps, window_s / steps, channels, channels_per_group)
-            if binned.max(initial=0) > 255:
-                raise InputError(f"spikes in one step of trial {trial} in {path}", int(binned.max()), "at most 255")
-            counts[trial] = binned
-            dropped += late
-    return Split(counts, labels, speaker), dropped
+    split, counts = _lazy_split(path, Binning(steps, window_s, layout.CHANNELS, channels_per_group, rule))
+    return Split(np.asarray(counts), split.labels, split.speaker), counts.dropped
+
+
+def _lazy_split(path: str | Path, binning: Binning) -> tuple[Split, LazyCounts]:
+    """A spike file as a split whose counts are made when they are asked for, and these counts."""
+    found = layout.read(path)
+    counts = LazyCounts(found.trials, binning, source=str(path))
+    return Split(counts, found.labels, found.speaker), counts
+
+
+def _files_named(folder: Path, split: str) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix in {".h5", ".hdf5"} and split in p.stem)
 
 
 def _one_file(folder: Path, split: str) -> Path:
-    found = sorted(p for p in folder.iterdir() if p.suffix in {".h5", ".hdf5"} and split in p.stem)
+    found = _files_named(folder, split)
     if len(found) != 1:
         raise InputError(f"{split} file in {folder}", [p.name for p in found], f"one file named '*{split}*.h5'")
     return found[0]
-
-
-def _trials_of_speakers(split: Split, number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Whether a trial is of one of so many speakers, drawn from all."""
-    speaker = np.zeros(len(split), dtype=np.int64) if split.speaker is None else split.speaker
-    known = np.unique(speaker)
-    if not 0 < number < len(known):
-        raise InputError("validation_speakers", number, f"fewer than the {len(known)} speakers of the training file")
-    return np.isin(speaker, rng.choice(known, number, replace=False))
 
 
 def load(
@@ -154,28 +94,29 @@ def load(
     steps: int = 100,
     window_s: float = 1.4,
     channels_per_group: int = 1,
+    rule: str = "floor",
     validation_fraction: float = 0.2,
     validation_speakers: int = 0,
 ) -> Dataset:
-    """Read a folder with a training and a test file; the validation split is drawn from the training file.
+    """Load a folder of spike files: training, test and, where there is one, validation.
+
+    Without a validation file, the validation split is drawn from the training file. Training sees no test trial: it is
+    given ``dataset.training_data``, which has none.
 
     Parameters
     ----------
     folder : path-like
-        Holds one file named ``*train*.h5`` and one named ``*test*.h5``.
+        Holds one file named ``*train*.h5``, one named ``*test*.h5`` and at most one named ``*valid*.h5``.
     seed : int
         Seed of the draw of the validation split.
-    steps : int
-        Number of time steps in a trial.
-    window_s : float
-        Duration of a trial in seconds.
-    channels_per_group : int
-        See `read_split`.
+    steps, window_s, channels_per_group, rule
+        See `read_split`; `MORO` and `DELAYS` are sets of them that others have used.
     validation_fraction : float
-        Part of the training trials that is held out for validation, above 0 and below 1.
+        Part of the training trials that is held out for validation, above 0 and below 1. Without effect where there is
+        a validation file.
     validation_speakers : int
-        If above 0, all trials of so many training speakers are held out instead: the stricter choice where the
-        test file has speakers of its own.
+        If above 0, all trials of so many training speakers are held out instead: the stricter choice where the test
+        file has speakers of its own.
 
     Returns
     -------
@@ -184,31 +125,44 @@ def load(
     Raises
     ------
     InputError
-        If a file is missing or cannot be used.
+        If a file is missing or cannot be used, or speakers are to be held out though there is a validation file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("data folder", str(folder), "a folder with a training and a test file in the layout of SHD")
     if not 0 < validation_fraction < 1:
         raise InputError("validation_fraction", validation_fraction, "a number between 0 and 1")
-    options = {"steps": steps, "window_s": window_s, "channels_per_group": channels_per_group}
+    options: dict[str, Any] = {
+        "steps": steps,
+        "window_s": window_s,
+        "channels_per_group": channels_per_group,
+        "rule": rule,
+    }
+    names = ["train", "valid", "test"] if _files_named(folder, "valid") else ["train", "test"]
+    if "valid" in names and validation_speakers:
+        raise InputError("validation_speakers", validation_speakers, f"0: {folder} has a validation file")
+    binning = Binning(channels=layout.CHANNELS, **options)
     parts, dropped = {}, {}
-    for name in ("train", "test"):
-        parts[name], dropped[name] = read_split(_one_file(folder, name), **options)  # type: ignore[arg-type]
-    rng = np.random.default_rng(seed)
-    if validation_speakers:
-        held_out = _trials_of_speakers(parts["train"], validation_speakers, rng)
-    else:
-        order = rng.permutation(len(parts["train"]))
-        held_out = np.isin(np.arange(order.size), order[: max(1, round(validation_fraction * order.size))])
+    for name in names:
+        parts[name], counts = _lazy_split(_one_file(folder, name), binning)
+        dropped[name] = counts.dropped
     classes = int(max(split.labels.max() for split in parts.values())) + 1
+    train, validation = parts["train"], parts.get("valid")
+    if validation is None:
+        rng = np.random.default_rng(seed)
+        held_out = (
+            held_out_speakers(train.speaker, validation_speakers, rng)
+            if validation_speakers
+            else held_out_trials(len(train), validation_fraction, rng)
+        )
+        train, validation = train.take(np.flatnonzero(~held_out)), train.take(np.flatnonzero(held_out))
     return Dataset(
         folder.name,
         window_s / steps,
         classes,
         "sum_of_softmax",
-        parts["train"].take(np.flatnonzero(~held_out)),
-        parts["train"].take(np.flatnonzero(held_out)),
+        train,
+        validation,
         parts["test"],
         description={
             "name": "heidelberg",
@@ -220,3 +174,70 @@ def load(
             **options,
         },
     )
+
+
+def _official(name: str, folder: str | Path | None, options: Mapping[str, Any]) -> Dataset:
+    """A published data set, from a given folder or downloaded."""
+    if folder is not None:
+        return load(folder, **options)
+    loaded = load(download.fetch_dataset(name), **options)
+    # Where downloads are kept is no part of what a network was trained on.
+    kept = {key: value for key, value in loaded.description.items() if key != "folder"}
+    return replace(loaded, name=name, description={**kept, "name": name})
+
+
+def load_shd(folder: str | Path | None = None, **options: Any) -> Dataset:
+    """Load the Spiking Heidelberg Digits: 8,156 training and 2,264 test trials of 20 classes, 12 speakers.
+
+    Two of the speakers are in the test file only, so that ``validation_speakers=2`` is the validation split that is
+    most like the test.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where ``shd_train.h5`` and ``shd_test.h5`` are. By default they are downloaded on first use, see
+        `cortexsnn.datasets.download.fetch_dataset`.
+    **options
+        See `load`.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If the files cannot be had or used.
+
+    Examples
+    --------
+    >>> load_shd(validation_speakers=2, **DELAYS)  # doctest: +SKIP
+    """
+    return _official("shd", folder, options)
+
+
+def load_ssc(folder: str | Path | None = None, **options: Any) -> Dataset:
+    """Load the Spiking Speech Commands: 75,466 training, 9,981 validation and 20,382 test trials of 35 classes.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where ``ssc_train.h5``, ``ssc_valid.h5`` and ``ssc_test.h5`` are. By default they are downloaded on first use,
+        see `cortexsnn.datasets.download.fetch_dataset`.
+    **options
+        See `load`. The validation split is the official one, so that those about validation have no effect.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If the files cannot be had or used.
+
+    Examples
+    --------
+    >>> load_ssc(steps=200)  # doctest: +SKIP
+    """
+    return _official("ssc", folder, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,13 +13,45 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.errors import InputError
 from cortexsnn.network.description import Network
 
-__all__ = ["ArrayInput", "SpikeInput", "input_counts", "spike_inputs"]
+__all__ = ["ArrayInput", "CountsOnDemand", "SpikeInput", "input_counts", "spike_inputs"]
 
 Counts = NDArray[np.uint8]
 
 
-def _checked(counts: ArrayLike, name: str, channels: int) -> Counts:
-    array = np.asarray(counts)
+@runtime_checkable
+class CountsOnDemand(Protocol):
+    """Counts of uint8 that look like an array (trial, time, channel), and are made when an index asks for them.
+
+    `cortexsnn.datasets.LazyCounts` is such. Simulators that go in blocks ask for one block after another.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(trial, time, channel)."""
+
+    @property
+    def ndim(self) -> int:
+        """3."""
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """uint8."""
+
+    def __getitem__(self, key: Any) -> Counts:
+        """As of an array."""
+
+    def __array__(self) -> Counts:
+        """All of it."""
+
+    def max(self, initial: int = 0) -> int:
+        """Highest count."""
+
+    def batches(self) -> Iterator[Counts]:
+        """All of it, some trials at a time."""
+
+
+def _checked(counts: ArrayLike, name: str, channels: int) -> Counts | CountsOnDemand:
+    array = counts if isinstance(counts, CountsOnDemand) else np.asarray(counts)
     field = f"spike counts for '{name}'"
     if array.ndim != 3:
         raise InputError(f"shape of {field}", array.shape, "(trial, time, channel)")
@@ -29,7 +61,7 @@ def _checked(counts: ArrayLike, name: str, channels: int) -> Counts:
         raise InputError(f"shape of {field}", array.shape, "at least one trial and one time step")
     if array.dtype.kind not in "buif":
         raise InputError(f"type of {field}", str(array.dtype), "numbers")
-    if array.dtype == np.uint8:
+    if isinstance(array, CountsOnDemand) or array.dtype == np.uint8:
         return array
     if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         raise InputError(field, "NaN or infinity", "whole numbers of spikes")
@@ -67,6 +99,11 @@ def input_counts(network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) 
     ...
     cortexsnn.errors.InputError: channels of spike counts for 'input' is 3; expected 2, the size of the population
     """
+    return {name: np.asarray(array) for name, array in _by_population(network, counts).items()}
+
+
+def _by_population(network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, Counts | CountsOnDemand]:
+    """Checked counts of each input population; those on demand are not asked for."""
     names = [p.name for p in network.inputs]
     if not isinstance(counts, Mapping):
         if len(names) != 1:
@@ -113,15 +150,15 @@ class SpikeInput(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ArrayInput:
-    """Input spikes that are there as an array.
+    """Input spikes that are there as an array, or look like one.
 
     Parameters
     ----------
-    array : array of uint8, shape (trial, time, channel)
+    array : array of uint8 or CountsOnDemand, shape (trial, time, channel)
         Checked (`input_counts`).
     """
 
-    array: Counts
+    array: Counts | CountsOnDemand
 
     @property
     def trials(self) -> int:
@@ -149,8 +186,10 @@ class ArrayInput:
 
     def describe(self) -> dict[str, Any]:
         """Shape and hash."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.array).data).hexdigest()
-        return {"kind": "array", "shape": list(self.array.shape), "sha256": digest}
+        digest = hashlib.sha256()
+        for part in self.array.batches() if isinstance(self.array, CountsOnDemand) else [self.array]:
+            digest.update(np.ascontiguousarray(part).data)
+        return {"kind": "array", "shape": list(self.array.shape), "sha256": digest.hexdigest()}
 
 
 def spike_inputs(
@@ -183,7 +222,7 @@ def spike_inputs(
     if isinstance(given, SpikeInput):
         given = {network.inputs[0].name: given} if len(network.inputs) == 1 else {"": given}
     if not isinstance(given, Mapping) or not any(isinstance(one, SpikeInput) for one in given.values()):
-        return {name: ArrayInput(array) for name, array in input_counts(network, given).items()}  # type: ignore[arg-type]
+        return {name: ArrayInput(array) for name, array in _by_population(network, given).items()}  # type: ignore[arg-type]
     names = [p.name for p in network.inputs]
     if sorted(given) != sorted(names):
         raise InputError("input populations", sorted(given), f"{sorted(names)}")

@@ -15,14 +15,36 @@ __all__ = ["memoryless_control"]
 _MOST_ITERATIONS = 200
 _SMALLEST_GRADIENT = 1e-5  # of the mean cross-entropy; 1e-7 changes no answer on MTS-XOR or spoken digits
 _ROWS_AT_ONCE = 50_000  # in float64, when the validation split is scored
+_TRIALS_AT_ONCE = 256
 
 
-def _examples(split: Split, scored_steps: NDArray[np.bool_] | None) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
-    """Counts, shape (row, channel), and labels, shape (row,): a row is a scored step, or a whole trial."""
-    if split.labels.ndim == 1:
-        return split.counts.sum(axis=1, dtype=np.uint32), split.labels
-    steps = slice(None) if scored_steps is None else np.asarray(scored_steps, dtype=bool)
-    return split.counts[:, steps].reshape(-1, split.counts.shape[2]), split.labels[:, steps].ravel()
+class _Examples:
+    """Rows of counts, and their labels: a row is a scored step, or a whole trial where the trial has one label."""
+
+    def __init__(self, split: Split, scored_steps: NDArray[np.bool_] | None) -> None:
+        self._split = split
+        self._by_step = split.labels.ndim > 1
+        steps = slice(None) if scored_steps is None else np.asarray(scored_steps, dtype=bool)
+        self._steps = np.arange(split.counts.shape[1])[steps]
+        self.labels: NDArray[np.int64] = split.labels[:, steps].ravel() if self._by_step else split.labels
+
+    def counts(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Counts of some rows, which rise, shape (row, channel); their trials are made a batch at a time."""
+        found = np.empty((rows.size, self._split.counts.shape[2]))
+        of_a_trial = self._steps.size if self._by_step else 1
+        trials = np.unique(rows // of_a_trial)
+        filled = 0
+        for start in range(0, trials.size, _TRIALS_AT_ONCE):
+            some = trials[start : start + _TRIALS_AT_ONCE]
+            stop = int(np.searchsorted(rows, (some[-1] + 1) * of_a_trial))
+            trial, step = np.divmod(rows[filled:stop], of_a_trial)
+            block = self._split.counts[some]
+            if self._by_step:
+                found[filled:stop] = block[np.searchsorted(some, trial), self._steps[step]]
+            else:
+                found[filled:stop] = block.sum(axis=1, dtype=np.uint32)
+            filled = stop
+        return found
 
 
 def _drawn(rows: int, most_rows: int) -> NDArray[np.int64]:
@@ -104,25 +126,26 @@ def memoryless_control(
     """
     if most_rows < 1:
         raise InputError("most_rows", most_rows, "at least 1")
-    counts, labels = _examples(train, scored_steps)
-    validation_counts, validation_labels = _examples(validation, scored_steps)
-    for name, found in (("training", labels), ("validation", validation_labels)):
+    examples, held_out = _Examples(train, scored_steps), _Examples(validation, scored_steps)
+    for name, found in (("training", examples.labels), ("validation", held_out.labels)):
         if found.size == 0:
             raise InputError(f"scored steps or trials of the {name} split", 0, "at least one")
         if found.min() < 0 or found.max() >= classes:
             raise InputError(f"labels of the {name} split", (int(found.min()), int(found.max())),
                              f"classes from 0 to {classes - 1}")  # fmt: skip
-    rows = _drawn(labels.size, most_rows)
-    features = counts[rows].astype(np.float64)
+    rows = _drawn(examples.labels.size, most_rows)
+    features = examples.counts(rows)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation[deviation == 0] = 1.0  # a silent channel stays 0
     features -= mean  # in place: the largest array here
     features /= deviation
-    solution = _logistic_regression(torch.from_numpy(features), torch.from_numpy(labels[rows]), classes).numpy()
+    solution = _logistic_regression(
+        torch.from_numpy(features), torch.from_numpy(examples.labels[rows]), classes
+    ).numpy()
 
     right = 0
-    for start in range(0, validation_labels.size, _ROWS_AT_ONCE):
-        some = slice(start, start + _ROWS_AT_ONCE)
-        scores = (validation_counts[some] - mean) / deviation @ solution[:, :-1].T + solution[:, -1]
-        right += int((scores.argmax(axis=1) == validation_labels[some]).sum())
-    return right / validation_labels.size
+    for start in range(0, held_out.labels.size, _ROWS_AT_ONCE):
+        some = np.arange(start, min(start + _ROWS_AT_ONCE, held_out.labels.size))
+        scores = (held_out.counts(some) - mean) / deviation @ solution[:, :-1].T + solution[:, -1]
+        right += int((scores.argmax(axis=1) == held_out.labels[some]).sum())
+    return right / held_out.labels.size

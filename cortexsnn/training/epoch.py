@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from cortexsnn.datasets import TrainingData
+from cortexsnn.datasets.augmentation import augment
 from cortexsnn.decoding import accuracy, decode
-from cortexsnn.training.augmentation import shift_channels
-from cortexsnn.training.evaluation import time_first
+from cortexsnn.training.evaluation import TimeFirst
 from cortexsnn.training.losses import cross_entropy, penalty
 from cortexsnn.training.model import SpikingNetwork
 from cortexsnn.training.protocol import Protocol
@@ -123,15 +123,15 @@ def train_epoch(
     model.train()
     order = rng.permutation(len(data.train))
     batches = [order[start : start + protocol.batch_size] for start in range(0, len(order), protocol.batch_size)]
+    time_first = TimeFirst(model.device)
     losses, right, norms = 0.0, 0.0, []
     for first in range(0, len(batches), protocol.accumulate):
         together = batches[first : first + protocol.accumulate]
         optimiser.zero_grad()
         for batch in together:
             counts, labels = data.train.counts[batch], torch.from_numpy(data.train.labels[batch])
-            if protocol.augmentation is not None:
-                counts = shift_channels(counts, protocol.augmentation, rng)
-            activity = model.run(time_first(counts, model.device), rng)
+            counts = augment(counts, protocol.augmentation, data.dt_s, rng)
+            activity = model.run(time_first(counts), rng)
             loss = cross_entropy(activity.readout, labels.to(model.device), data.decoder)
             ((loss + penalty(model, activity, protocol.regularisation)) / len(together)).backward()
             value = float(loss.detach())

@@ -16,22 +16,45 @@ from cortexsnn.training.losses import cross_entropy
 from cortexsnn.training.model import SpikingNetwork
 from cortexsnn.training.scan import thresholds
 
-__all__ = ["potentials", "recompute_statistics", "time_first", "validate"]
+__all__ = ["TimeFirst", "potentials", "recompute_statistics", "validate"]
 
 _SATURATED_SHARE = 0.9
 _SLOPE_THAT_COUNTS = 0.01
 
 
-def time_first(counts: NDArray[np.uint8] | torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """Counts of shape (trial, time, channel) as float32, shape (time, trial, channel), on a device."""
-    # In this order the copy that makes time the first axis moves bytes, not floats.
-    return torch.as_tensor(counts).to(device).permute(1, 0, 2).contiguous().float()
+class TimeFirst:
+    """Counts of shape (trial, time, channel) as float32, shape (time, trial, channel), where a model can take them.
+
+    Every batch of one shape is put into the same memory: new memory takes several times as long as the copy. A batch
+    must be done with, its backward pass too, before the next one is asked for.
+
+    Parameters
+    ----------
+    device : torch.device or str
+
+    Examples
+    --------
+    >>> TimeFirst("cpu")(np.ones((2, 5, 3), dtype=np.uint8)).shape
+    torch.Size([5, 2, 3])
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        self._memory = torch.empty(0, dtype=torch.float32, device=device)
+
+    def __call__(self, counts: NDArray[np.uint8]) -> torch.Tensor:
+        """Copy a batch; it overwrites the one before."""
+        # Bytes go to the device, not floats.
+        given = torch.as_tensor(counts).to(self._memory.device).permute(1, 0, 2)
+        if self._memory.shape != given.shape:
+            self._memory = torch.empty(given.shape, dtype=torch.float32, device=given.device)
+        return self._memory.copy_(given)
 
 
 def _batches(model: SpikingNetwork, split: Split, batch_size: int) -> Iterator[torch.Tensor]:
-    """Counts of a split, a batch at a time, where the model can take them."""
-    for start in range(0, len(split), batch_size):
-        yield time_first(split.counts[start : start + batch_size], model.device)
+    """Counts of a split, a batch at a time, where the model can take them; the next one overwrites it."""
+    time_first = TimeFirst(model.device)
+    for counts in split.batches(batch_size):
+        yield time_first(counts)
 
 
 def potentials(

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from cortexsnn.checks import choice, not_negative, positive, whole
+from cortexsnn.datasets.augmentation import Augmentation
 from cortexsnn.errors import InputError
 from cortexsnn.training.plain import make_plain
 
-__all__ = ["ChannelShift", "Protocol", "Regularisation", "Schedule", "paper_protocol"]
+__all__ = ["Protocol", "Regularisation", "Schedule", "paper_protocol"]
 
 
 @dataclass(frozen=True)
@@ -96,29 +97,6 @@ class Regularisation:
 
 
 @dataclass(frozen=True)
-class ChannelShift:
-    """Augmentation: every training trial is moved along its channels, up or down.
-
-    The distance is drawn once for a batch, normal, rounded down and at least 0; its direction for each
-    trial. What moves over the edge is lost, and zeros follow. For channels with an order, such as those of a
-    cochlea.
-
-    Parameters
-    ----------
-    mean, sd : float
-        Of the distance in channels.
-    """
-
-    mean: float = 10.0
-    sd: float = 3.0
-
-    def __post_init__(self) -> None:
-        make_plain(self)
-        not_negative("mean of the channel shift", self.mean)
-        not_negative("sd of the channel shift", self.sd)
-
-
-@dataclass(frozen=True)
 class Protocol:
     """How a network is trained. The default is the sound one; see `paper_protocol` for the other.
 
@@ -138,7 +116,8 @@ class Protocol:
         Of weights; with ``"adamw"`` decoupled from the gradient.
     schedule : Schedule
     regularisation : Regularisation
-    augmentation : ChannelShift, optional
+    augmentation : augmentation or tuple of such, optional
+        Of `cortexsnn.datasets.augmentation`; several are applied one after another.
     patience : int, optional
         Training stops when the validation accuracy has not risen for so many epochs.
     precision : {"float32", "bfloat16"}
@@ -172,7 +151,7 @@ class Protocol:
     weight_decay: float = 0.0
     schedule: Schedule = field(default_factory=Schedule)
     regularisation: Regularisation = field(default_factory=Regularisation)
-    augmentation: ChannelShift | None = None
+    augmentation: Augmentation | tuple[Augmentation, ...] | None = None
     patience: int | None = None
     precision: str = "float32"
     evaluation_statistics: str = "running"
@@ -186,11 +165,13 @@ class Protocol:
         whole("seed", self.seed, 0)
         if self.patience is not None:
             whole("patience", self.patience, 1)
-        kinds = {"schedule": Schedule, "regularisation": Regularisation, "augmentation": ChannelShift}
-        for name, kind in kinds.items():
-            given = getattr(self, name)
-            if not isinstance(given, kind) and not (name == "augmentation" and given is None):
+        for name, kind in {"schedule": Schedule, "regularisation": Regularisation}.items():
+            if not isinstance(given := getattr(self, name), kind):
                 raise InputError(name, given, f"training.{kind.__name__}(...)")
+        several = self.augmentation if isinstance(self.augmentation, tuple) else (self.augmentation,)
+        if self.augmentation is not None and not all(isinstance(one, Augmentation) for one in several):
+            raise InputError("augmentation", self.augmentation, "training.ChannelShift(...), another, or several",
+                             "cortexsnn.datasets.augmentation has them all")  # fmt: skip
         positive("learning_rate", self.learning_rate, "a positive number")
         if self.tau_learning_rate is not None:
             positive("tau_learning_rate", self.tau_learning_rate, "a positive number")

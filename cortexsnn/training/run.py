@@ -22,7 +22,7 @@ from cortexsnn.training.protocol import Protocol
 
 __all__ = ["Run", "as_in_a_file", "check_same_run"]
 
-_MAY_DIFFER = {"folder"}  # of a run that goes on: the data may have moved
+_MAY_DIFFER = {"folder", "timescales_ms"}  # the data may have moved; timescales follow from the rest
 
 
 @dataclass(eq=False)
