@@ -1,7 +1,6 @@
-"""Exact p-values against brute force, for any small data with or without ties."""
+"""Exact p-values against brute force, and what must hold for any data, with or without ties."""
 
-from itertools import permutations, product
-from unittest.mock import patch
+from itertools import pairwise, permutations, product
 
 import numpy as np
 import pytest
@@ -9,7 +8,18 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cortexsnn.cortex import rank_correlation, sign_flip_test
+from cortexsnn.cortex.statistics import (
+    cliffs_delta,
+    hierarchical_draws,
+    holm,
+    least_squares_slopes,
+    log_slope,
+    nearest_areas,
+    rank_biserial,
+    rank_correlation,
+    shuffled_layers,
+    sign_flip_test,
+)
 
 METHODS = ("spearman", "kendall")
 
@@ -28,8 +38,8 @@ def by_scipy(x, y, method):
     return float(function(x, y).statistic)
 
 
-def correlate(x, y, method):
-    return rank_correlation(x, y, method, rng=np.random.default_rng(0))
+def correlate(x, y, method, alternative="two-sided"):
+    return rank_correlation(x, y, method, alternative=alternative, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -50,11 +60,20 @@ def test_exact_p_is_the_share_of_all_permutations(method, xy):
 @pytest.mark.parametrize("method", METHODS)
 @given(pairs())
 @settings(max_examples=40, deadline=None)
-def test_chunks_do_not_matter(method, xy):
-    # Protects the enumeration above n = 10, which comes in many chunks: none is lost, none is counted twice.
-    whole = correlate(*xy, method)
-    with patch("cortexsnn.cortex.statistics._ARRANGED_AT_ONCE", 3):
-        assert correlate(*xy, method) == whole
+def test_it_does_not_matter_which_variable_is_permuted(method, xy):
+    # Protects tied rows and tied columns of the tables that stand for permutations: both ways count the same.
+    assert correlate(*xy, method) == correlate(*xy[::-1], method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(pairs())
+@settings(max_examples=40, deadline=None)
+def test_sides_share_the_permutations(method, xy):
+    # Protects one-sided p: every permutation is at least as high, at least as low, or both if it is the same.
+    up, down, both = (correlate(*xy, method, side) for side in ("greater", "less", "two-sided"))
+    assert up.p_value + down.p_value > 1
+    assert both.p_value >= min(up.p_value, down.p_value) - 1e-12
+    assert correlate([-value for value in xy[0]], xy[1], method, "less").p_value == pytest.approx(up.p_value)
 
 
 @given(st.lists(st.integers(0, 2), min_size=7, max_size=7), st.permutations(range(7)))
@@ -109,3 +128,79 @@ def test_sign_flip_p_is_the_share_of_all_signs(values):
     assert result.p_value == pytest.approx(np.mean(sums >= abs(sum(values))))
     assert result.p_value >= result.smallest_possible_p
     assert result.positive == sum(value > 0 for value in values)
+
+
+@given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=4), min_size=1, max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_shuffled_layers_against_all_shufflings(taus):
+    # Protects the sum over networks of different length, with ties, against every combination of orders.
+    assume(all(len(set(tau)) > 1 for tau in taus))
+    every = [[by_scipy(range(len(tau)), order, "spearman") for order in permutations(tau)] for tau in taus]
+    total = sum(by_scipy(range(len(tau)), tau, "spearman") for tau in taus)
+    sums = np.abs(np.add.reduce(np.meshgrid(*every, indexing="ij")))
+    result = shuffled_layers(taus, rng=np.random.default_rng(0))
+    assert result.p_value == pytest.approx(np.mean(sums >= abs(total) - 1e-9))
+    assert result.mean == pytest.approx(total / len(taus))
+
+
+@given(st.lists(st.floats(0.1, 1e4), min_size=3, max_size=9), st.floats(0.01, 100), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_slopes_know_no_unit_and_no_order(tau, unit, random):
+    depth = np.linspace(0, 1, len(tau))
+    order = random.sample(range(len(tau)), len(tau))
+    for method in ("least squares", "theil-sen"):
+        plain = log_slope(depth, tau, method)
+        other = log_slope(depth[order], unit * np.array(tau)[order], method)
+        assert other.slope == pytest.approx(plain.slope, abs=1e-9)
+        assert other.low == pytest.approx(plain.low, abs=1e-6)
+        assert plain.low <= plain.slope <= plain.high
+    assert least_squares_slopes(depth, np.log([tau, tau]))[1] == pytest.approx(log_slope(depth, tau).slope, abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=20), st.integers(0, 99))
+@settings(max_examples=50, deadline=None)
+def test_draws_are_as_many_as_their_parents_have(labels, seed):
+    # Protects unbalanced trees: in every resample as many seeds as there are, each copy with all its neurons.
+    upper, lower = (np.array(column) for column in zip(*labels, strict=True))
+    counts = hierarchical_draws({"seed": upper, "neuron": lower}, 20, rng=np.random.default_rng(seed))
+    copies = np.zeros(20)
+    for one in set(upper.tolist()):
+        neurons = sorted(set(lower[upper == one].tolist()))
+        drawn = sum(counts[:, np.flatnonzero((upper == one) & (lower == neuron))[0]] for neuron in neurons)
+        assert np.all(drawn % len(neurons) == 0)
+        copies += drawn // len(neurons)
+    assert np.all(copies == len(set(upper.tolist())))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_holm_never_lowers_p_and_keeps_the_order(p_values, random):
+    named = {str(k): p for k, p in enumerate(p_values)}
+    corrected = holm(named)
+    assert all(p <= corrected[name] <= 1 for name, p in named.items())
+    ranked = sorted(named, key=named.__getitem__)
+    assert all(corrected[a] <= corrected[b] for a, b in pairwise(ranked))
+    mixed = random.sample(sorted(named), len(named))
+    assert holm({name: named[name] for name in mixed}) == {name: corrected[name] for name in mixed}
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=10), st.lists(st.floats(-5, 5), min_size=1, max_size=10))
+@settings(max_examples=50, deadline=None)
+def test_effect_sizes_are_bounded_and_signed(first, second):
+    delta = cliffs_delta(first, second)
+    assert -1 <= delta <= 1
+    assert cliffs_delta(second, first) == pytest.approx(-delta)
+    if any(first):
+        assert -1 <= rank_biserial(first) <= 1
+        assert rank_biserial([-value for value in first]) == pytest.approx(-rank_biserial(first))
+
+
+@given(
+    st.dictionaries(st.text("abc", min_size=1), st.lists(st.floats(1, 1e3), min_size=1, max_size=4), min_size=1),
+    st.lists(st.floats(1, 1e3), min_size=1, max_size=4),
+)
+@settings(max_examples=40, deadline=None)
+def test_nearest_areas_are_a_probability(areas, layer):
+    result = nearest_areas({"layer": layer}, areas, draws=200, rng=np.random.default_rng(0))
+    assert result.probability.sum() == pytest.approx(1)
+    assert result.nearest[0] in areas
