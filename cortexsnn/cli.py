@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 import cortexsnn
 from cortexsnn.arguments import add_experiment_options, experiment_description, read_sweep
+from cortexsnn.data_verbs import add_data_verbs
 from cortexsnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _PROG = "cortexsnn"
-_RESUMED = {"train", "sweep", "simulate", "demo"}
+_RESUMED = {"train", "sweep", "simulate", "demo", "data"}
 _INPUT, _BOOTSTRAP, _PERMUTATIONS = 1, 2, 3  # streams of random numbers of one seed
 
 
@@ -125,24 +126,28 @@ def _agree(options: argparse.Namespace) -> int:
 
 
 def _timescales(options: argparse.Namespace) -> None:
-    from cortexsnn import pipeline, recording, timescales
+    from cortexsnn import cortex, pipeline, recording, timescales
 
     recorded = recording.load(options.recording)
-    bin_ms, start_ms = pipeline.measuring_protocol(recorded, options.bin_ms, options.start_ms, options.estimator)
+    rng = np.random.default_rng([options.seed, _BOOTSTRAP])
+    how = {"start_ms": options.start_ms, "bootstrap": options.bootstrap, "rng": rng, "progress": not options.quiet}
     max_lag_ms = {} if options.max_lag_ms is None else {"max_lag_ms": options.max_lag_ms}
-    result = timescales.estimate(
-        recorded,
-        options.estimator,
-        per=options.per,
-        bin_ms=bin_ms,
-        start_ms=start_ms,
-        bootstrap=options.bootstrap,
-        rng=np.random.default_rng([options.seed, _BOOTSTRAP]),
-        progress=not options.quiet,
-        **max_lag_ms,
-    )
+    if options.like is None:
+        estimator = options.estimator or "pearson_trials"
+        bin_ms, how["start_ms"] = pipeline.measuring_protocol(recorded, options.bin_ms, options.start_ms, estimator)
+        per: Literal["layer", "neuron"] = options.per or "layer"
+        result = timescales.estimate(recorded, estimator, per=per, bin_ms=bin_ms, **how, **max_lag_ms)
+    else:
+        if options.estimator or options.per:
+            raise InputError("--estimator and --per", options.estimator or options.per, "neither with --like",
+                             "the study says how it measured")  # fmt: skip
+        chosen = max_lag_ms | ({} if options.bin_ms is None else {"bin_ms": options.bin_ms})
+        result = cortex.measure_like(recorded, cortex.load(options.like), measure=options.measure, **how, **chosen)
+        print(f"measured as in {options.like}:")
+        for kind in ("matched", "unmatched"):
+            print("\n".join(f"  {kind}: {item}" for item in result.attrs[f"protocol_{kind}"].splitlines()))
     timescales.save(result.assign_attrs(seed=options.seed), options.out)
-    if options.per == "neuron":
+    if result.attrs["per"] == "neuron":
         for layer, of_layer in result.groupby("layer"):
             tau_ms = of_layer["tau_ms"].to_numpy()
             known = np.isfinite(tau_ms)
@@ -160,12 +165,19 @@ def _timescales(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from cortexsnn import pipeline
-    from cortexsnn.summary import correlation_rows
+    from cortexsnn.summary import contrast_rows, correlation_rows, protocol_sentences, slope_rows
     from cortexsnn.terminal import show_table
 
     rng = np.random.default_rng([options.seed, _PERMUTATIONS])
-    comparison = pipeline.compare_files(options.timescales, options.out, options.table, rng)
+    comparison = pipeline.compare_files(
+        options.timescales, options.out, options.table, rng, measure=options.measure, stream=options.stream
+    )
     show_table("Depth and timescale", *correlation_rows(comparison))
+    show_table("Slopes of ln τ", *slope_rows(comparison))
+    if comparison.sizes["contrast"]:
+        show_table("Pairs of conditions", *contrast_rows(comparison))
+    for sentence in protocol_sentences(comparison):
+        print(sentence)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -204,6 +216,8 @@ def _parser() -> argparse.ArgumentParser:
     quiet.add_argument("--quiet", action="store_true", help="show no progress")
     seeded = argparse.ArgumentParser(add_help=False)
     seeded.add_argument("--seed", type=_whole(0), default=0, help="seed of all random numbers")
+
+    add_data_verbs(add, quiet, seeded, _whole)
 
     train = add("train", parents=[quiet], help="data set -> network", formatter_class=argparse.HelpFormatter)
     train.add_argument(
@@ -245,8 +259,10 @@ def _parser() -> argparse.ArgumentParser:
     timescales = add("timescales", parents=[quiet, seeded], help="recording -> timescales")
     timescales.add_argument("recording", type=Path, help="recording file")
     timescales.add_argument("--out", type=Path, required=True, help="timescales file to write (.nc)")
-    timescales.add_argument("--estimator", default="pearson_trials", help="see docs/estimators.md")
-    timescales.add_argument("--per", choices=("layer", "neuron"), default="layer", help="one timescale for each")
+    timescales.add_argument("--estimator", default=None, help="pearson_trials if not given, see docs/estimators.md")
+    timescales.add_argument("--per", choices=("layer", "neuron"), default=None, help="one for each; layer")
+    timescales.add_argument("--like", default=None, help="cortical table, whose protocol is used as far as possible")
+    timescales.add_argument("--measure", default=None, help="quantity, of a table that has several")
     timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; that of the estimator, about")
     timescales.add_argument(
         "--start-ms", type=float, default=None, help="start of the window; after the burn-in if not given"
@@ -259,6 +275,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("timescales", type=Path, nargs="+", help="timescales files, each in the folder of its run")
     compare.add_argument("--out", type=Path, required=True, help="comparison file to write (.nc)")
     compare.add_argument("--table", default="murray2014", help="cortical table")
+    compare.add_argument("--measure", default=None, help="quantity, of a table that has several")
+    compare.add_argument("--stream", default=None, help="pathway of the table; visual-prefrontal, or the only one")
     compare.set_defaults(run=_compare)
 
     report = add("report", help="folder of runs -> HTML report")

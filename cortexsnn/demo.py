@@ -218,7 +218,7 @@ def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
     show_table("Spikes against the reference", *agreement_rows(finished))
     show_table("Timescales", *timescale_rows(finished, comparison))
     show_table("Does timescale rise with depth?", *correlation_rows(comparison))
-    for sentence in verdict(finished, comparison):
+    for sentence in verdict(comparison):
         print(sentence)
     disagreeing = [run.name for run in finished if not pipeline.agrees(run.agreement)]
     if disagreeing:

@@ -20,6 +20,7 @@ from cortexsnn import brian, cortex, datasets, recording, reference, timescales
 from cortexsnn.brian.agreement import compare_classes
 from cortexsnn.checks import choice
 from cortexsnn.datasets import Dataset
+from cortexsnn.datasets.lazy_counts import LazyCounts
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network
@@ -47,7 +48,7 @@ class Trials:
 
     Parameters
     ----------
-    counts : array of uint8, shape (trial, time, channel)
+    counts : array of uint8 or LazyCounts, shape (trial, time, channel)
     labels : array of int, optional
         As in `cortexsnn.datasets.Split`.
     scored_steps : array of bool, shape (time,), optional
@@ -56,7 +57,7 @@ class Trials:
         Start of each trial that is not to be measured.
     """
 
-    counts: NDArray[np.uint8]
+    counts: NDArray[np.uint8] | LazyCounts
     labels: NDArray[np.int64] | None = None
     scored_steps: NDArray[np.bool_] | None = None
     burn_in_steps: int = 0
@@ -192,7 +193,7 @@ def measuring_protocol(
     step_ms = 1000 * float(recorded.attrs["dt_s"])
     if bin_ms is None:
         choice("estimator", estimator, timescales.ESTIMATORS)
-        bin_ms = max(1, round(timescales.ESTIMATORS[estimator]().bin_ms / step_ms)) * step_ms
+        bin_ms = timescales.usual_bin_ms(estimator, step_ms)
     if start_ms is None:
         start_ms = float(recorded.attrs.get("burn_in_ms", 0.0))
     return bin_ms, start_ms
@@ -296,7 +297,15 @@ def agreement_in_words(agreement: xr.Dataset) -> str:
     return f"{differing:,} of {spikes:,} spikes differ, potentials by at most {largest:.1e} of their largest"
 
 
-def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.Generator) -> xr.Dataset:
+def compare_files(
+    paths: Sequence[Path],
+    out: Path,
+    table: str,
+    rng: np.random.Generator,
+    *,
+    measure: str | None = None,
+    stream: str | None = None,
+) -> xr.Dataset:
     """Compare the timescales of several networks with a cortical table.
 
     Parameters
@@ -309,16 +318,19 @@ def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.G
     table : str
         Name of the table, see `cortexsnn.cortex.names`.
     rng : numpy.random.Generator
+    measure, stream : str, optional
+        Which quantity and which pathway of the table; see `cortexsnn.cortex.compare`.
 
     Returns
     -------
     xarray.Dataset
-        Of `cortexsnn.cortex.compare`, with the fingerprints of the networks as an attribute.
+        Of `cortexsnn.cortex.compare`, with the fingerprints of the networks as an attribute. Its variables
+        ``protocol`` and ``protocol_note`` say whether the networks were measured by the protocol of the study.
 
     Raises
     ------
     InputError
-        If a file cannot be used, two lie in folders of one name, or there is no such table.
+        If a file cannot be used, two lie in folders of one name, or there is no such table, measure or stream.
     """
     named: dict[str, xr.Dataset] = {}
     for path in paths:
@@ -329,7 +341,9 @@ def compare_files(paths: Sequence[Path], out: Path, table: str, rng: np.random.G
         named[label] = timescales.load(path)
     conditions = {label: condition_of(label) for label in named}
     seeds = {label: label.removeprefix(conditions[label]) for label in named}
-    comparison = cortex.compare(named, cortex.load(table), conditions=conditions, pairs=seeds, rng=rng)
+    comparison = cortex.compare(
+        named, cortex.load(table), conditions=conditions, pairs=seeds, measure=measure, stream=stream, rng=rng
+    )
     fingerprints = {label: one.attrs.get("network", "") for label, one in named.items()}
     comparison = comparison.assign_attrs(fingerprints=json.dumps(fingerprints))
     cortex.save_comparison(comparison, out)

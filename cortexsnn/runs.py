@@ -155,7 +155,9 @@ def _history(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             row = json.loads(line)
-            rows.append({"epoch": int(row["epoch"]), "validation_accuracy": float(row["validation_accuracy"])})
+            kept = {"epoch": int(row["epoch"]), "validation_accuracy": float(row["validation_accuracy"])}
+            # Only runs that learn their time constants note them.
+            rows.append(kept | ({"tau_ms": row["tau_ms"]} if "tau_ms" in row else {}))
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"line {number} of {path}", line, "the figures of an epoch as JSON", str(error)) from None
     if not rows:

@@ -3,19 +3,29 @@
 from cortexsnn.cortex.compare import compare
 from cortexsnn.cortex.compare import load as load_comparison
 from cortexsnn.cortex.compare import save as save_comparison
+from cortexsnn.cortex.matching import measure_like
+from cortexsnn.cortex.protocols import ProtocolDifference, protocol_difference
+from cortexsnn.cortex.registering import register
 from cortexsnn.cortex.statistics import RankCorrelation, SignFlipTest, rank_correlation, sign_flip_test
-from cortexsnn.cortex.tables import area_means, citation, load, names
+from cortexsnn.cortex.tables import area_means, citation, joined, load, names, protocol, rows
 
 __all__ = [
+    "ProtocolDifference",
     "RankCorrelation",
     "SignFlipTest",
     "area_means",
     "citation",
     "compare",
+    "joined",
     "load",
     "load_comparison",
+    "measure_like",
     "names",
+    "protocol",
+    "protocol_difference",
     "rank_correlation",
+    "register",
+    "rows",
     "save_comparison",
     "sign_flip_test",
 ]

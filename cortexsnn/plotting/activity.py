@@ -10,6 +10,8 @@ from cortexsnn.plotting.style import OKABE_ITO
 
 __all__ = ["raster", "readout"]
 
+_FEW_NEURONS = 100
+
 
 def raster(ax: Axes, recording: xr.DataTree, population: str, trial: int = 0, colour: str = "#222222") -> Axes:
     """Spikes of one population in one trial.
@@ -38,15 +40,15 @@ def raster(ax: Axes, recording: xr.DataTree, population: str, trial: int = 0, co
     node = recording[population]
     here = node["spike_trial"].to_numpy() == trial
     neurons = node.sizes["neuron"]
-    ax.scatter(
-        node["spike_time"].to_numpy()[here] * 1000,
-        node["spike_neuron"].to_numpy()[here],
-        s=max(0.8, min(6.0, 220 / neurons)),
-        marker="|" if neurons <= 100 else ".",
-        linewidths=0.8 if neurons <= 100 else 0,
-        color=colour,
-        rasterized=neurons > 100,
-    )
+    time_ms = node["spike_time"].to_numpy()[here] * 1000
+    neuron = node["spike_neuron"].to_numpy()[here]
+    if neurons <= _FEW_NEURONS:
+        # One line with gaps, which is a third of the file that a mark for each spike makes.
+        ends = neuron[:, np.newaxis] + np.array([-0.4, 0.4, np.nan])
+        ax.plot(np.repeat(time_ms, 3), ends.ravel(), color=colour, linewidth=0.8, solid_capstyle="butt")
+    else:
+        size = max(0.8, 220 / neurons)
+        ax.scatter(time_ms, neuron, s=size, marker=".", linewidths=0, color=colour, rasterized=True)
     ax.set_xlim(0, 1000 * float(recording["trial_duration_s"].to_numpy()[trial]))
     ax.set_ylim(-1, neurons)
     ax.set_yticks([0, neurons - 1], ["1", str(neurons)])

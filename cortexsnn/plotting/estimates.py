@@ -106,7 +106,7 @@ def layer_profile(ax: Axes, results: Mapping[str, xr.Dataset]) -> Axes:
         below = np.where(np.isnan(low), 0.0, tau - np.where(np.isnan(low), tau, np.maximum(low, 1e-9)))
         above = np.where(np.isnan(high), 0.0, np.nan_to_num(high, posinf=1e9) - tau)
         ax.errorbar(
-            x[has], tau[has], yerr=[below[has], above[has]], fmt=f"{MARKERS[place % len(MARKERS)]}-",
+            x[has], tau[has], yerr=np.stack([below[has], above[has]]), fmt=f"{MARKERS[place % len(MARKERS)]}-",
             markersize=4.5, linewidth=0.9, elinewidth=0.8, color=palette[label], label=label,
         )  # fmt: skip
         ax.plot(x[~has], np.full((~has).sum(), 0.02), "x", markersize=4, color=palette[label],

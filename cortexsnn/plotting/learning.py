@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from cortexsnn.errors import InputError
-from cortexsnn.plotting.style import OKABE_ITO, colours, milliseconds
+from cortexsnn.plotting.style import GREY, OKABE_ITO, colours, milliseconds, shades
 
-__all__ = ["learned_time_constants", "sweep_accuracy", "training_curves"]
+__all__ = ["learned_slopes", "learned_time_constants", "sweep_accuracy", "training_curves"]
 
 
 def training_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, Any]]], of: Mapping[str, str]) -> Axes:
@@ -41,6 +42,7 @@ def training_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, Any]
         )
         labelled.add(condition)
     ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylabel("validation accuracy (%)")
     ax.legend(loc="lower right")
     return ax
@@ -65,22 +67,85 @@ def learned_time_constants(ax: Axes, history: Sequence[Mapping[str, Any]]) -> Ax
     InputError
         If no time constants were learned.
     """
-    if not history or "tau_ms" not in history[0]:
-        raise InputError("history", "no tau_ms", "that of a run with learned time constants", "LearnedTau in a Layer")
+    _require_learned(history)
     epochs = [row["epoch"] for row in history]
     limits = [np.inf, 0.0]
     layers = len(history[0]["tau_ms"])
-    for layer, colour in enumerate(colours([f"hidden{n + 1}" for n in range(layers)]).values()):
+    for layer, colour in enumerate(shades(layers)):
         low, middle, high = (
             [float(np.quantile(row["tau_ms"][layer], q)) for row in history] for q in (0.25, 0.5, 0.75)
         )
-        ax.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.13, linewidth=0)
         ax.plot(epochs, middle, color=colour, label=f"hidden{layer + 1}")
         limits = [min(limits[0], *low), max(limits[1], *high)]
     ax.set(xlabel="epoch", ylabel="membrane time constant (ms)", yscale="log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(0.8 * limits[0], 2.5 * limits[1])  # room for the legend
     milliseconds(ax.yaxis, (0.8 * limits[0], 2.5 * limits[1]))
-    ax.legend(title="median and quartiles", title_fontsize=8, ncols=min(layers, 3), loc="upper center")
+    ax.legend(
+        title="median and quartiles", title_fontsize=8, ncols=2 if layers == 4 else min(layers, 3), loc="upper center"
+    )
+    return ax
+
+
+def _require_learned(history: Sequence[Mapping[str, Any]]) -> None:
+    if not history or any(row.get("tau_ms") is None for row in history):
+        raise InputError("history", "no tau_ms", "that of a run with learned time constants", "LearnedTau in a Layer")
+
+
+def learned_slopes(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, Any]]], of: Mapping[str, str]) -> Axes:
+    """How a hierarchy emerges, in one number for each network: the slope of its time constants over depth.
+
+    The slope is that of the natural logarithm of the median membrane time constant of each layer over relative depth,
+    0 the first and 1 the last, by least squares: 0 is no hierarchy, and exp(slope) is the factor from bottom to top.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    histories : mapping from run to its rows of figures, one an epoch
+        Runs with learned time constants, of two layers or more.
+    of : mapping from run to condition
+        May name more runs: all its conditions have a colour, so that figures of a set of runs agree.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        One line for each run, in the colour of its condition.
+
+    Raises
+    ------
+    InputError
+        If no time constants were learned, or a network has one layer.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> history = [{"epoch": 1, "tau_ms": [[100.0], [100.0]]}, {"epoch": 2, "tau_ms": [[50.0], [150.0, 300.0, 400.0]]}]
+    >>> ax = learned_slopes(Figure().subplots(), {"run": history}, {"run": "learned"})
+    >>> ax.get_lines()[1].get_ydata().round(2).tolist()
+    [0.0, 1.79]
+    """
+    palette, labelled = colours(list(of.values())), set()
+    ax.axhline(0, color=GREY, linewidth=0.8, linestyle=":")
+    for run, history in histories.items():
+        _require_learned(history)
+        if len(history[0]["tau_ms"]) < 2:
+            raise InputError(f"layers of '{run}'", 1, "two or more: one layer has no hierarchy")
+        medians = np.array([[float(np.median(layer)) for layer in row["tau_ms"]] for row in history])
+        depth = np.linspace(-0.5, 0.5, medians.shape[1])
+        condition = of[run]
+        ax.plot(
+            [row["epoch"] for row in history],
+            np.log(medians) @ depth / (depth**2).sum(),
+            color=palette[condition],
+            alpha=0.8,
+            linewidth=1.1,
+            label=None if condition in labelled else condition,
+        )
+        labelled.add(condition)
+    ax.set(xlabel="epoch", ylabel="slope of ln(membrane τ) over depth")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="best")
     return ax
 
 

@@ -10,21 +10,24 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from cycler import cycler
 from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from cortexsnn.errors import InputError
 
-__all__ = ["GREY", "MARKERS", "OKABE_ITO", "STYLE", "colours", "milliseconds", "style"]
+__all__ = ["GREY", "INK", "MARKERS", "OKABE_ITO", "PAPER", "STYLE", "colours", "milliseconds", "shades", "style"]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-GREY = "#5a5a5a"
+INK, GREY, PAPER = "#222222", "#5a5a5a", "#ffffff"
 
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
     "axes.grid": False,
+    "axes.labelcolor": INK,
     "axes.labelsize": 9,
     "axes.linewidth": 0.8,
     "axes.prop_cycle": cycler(color=OKABE_ITO),
@@ -36,15 +39,21 @@ STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans"],
     "font.size": 9,
+    "hatch.linewidth": 0.6,
     "legend.fontsize": 8,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "svg.fonttype": "path",
     "svg.hashsalt": "cortexsnn",
+    "text.color": INK,
+    "xtick.color": GREY,
+    "xtick.labelcolor": INK,
     "xtick.labelsize": 8,
+    "ytick.color": GREY,
+    "ytick.labelcolor": INK,
     "ytick.labelsize": 8,
 }
-TICKS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+TICKS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -90,6 +99,28 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     if len(distinct) > len(OKABE_ITO):
         raise InputError("conditions in one figure", distinct, f"at most {len(OKABE_ITO)}")
     return dict(zip(distinct, OKABE_ITO, strict=False))
+
+
+def shades(number: int) -> list[str]:
+    """Colours of an order, such as that of layers: from dark blue over purple to orange (the lower part of plasma).
+
+    Lightness rises with the order, so that it is seen with any kind of colour vision, and in grey.
+
+    Parameters
+    ----------
+    number : int
+
+    Returns
+    -------
+    list of str
+        As ``#rrggbb``, the first is the lowest.
+
+    Examples
+    --------
+    >>> shades(3)
+    ['#0d0887', '#9a169f', '#eb7655']
+    """
+    return [to_hex(plt.get_cmap("plasma")(place)) for place in np.linspace(0.0, 0.66, number)]
 
 
 def milliseconds(axis: Axis, limits: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""Timescales of layers, and of the cortex beside them."""
+"""Timescales of single layers: the curve that they were read from, and the time constants that were set."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from cortexsnn.network import Network
-from cortexsnn.plotting.style import GREY, MARKERS, OKABE_ITO, colours, milliseconds
+from cortexsnn.plotting.style import GREY, INK, MARKERS, OKABE_ITO, PAPER, colours, milliseconds
 
-__all__ = ["autocorrelation", "cortical_timescales", "layer_timescales", "tau_set_and_measured"]
+__all__ = ["autocorrelation", "power_spectrum", "tau_set_and_measured"]
 
 
 def _interval(timescales: xr.Dataset) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -55,7 +55,7 @@ def tau_set_and_measured(
         ax.errorbar(
             membrane[depth - 1] * nudge,
             tau,
-            yerr=[below, above],
+            yerr=np.stack([below, above]),
             fmt=MARKERS[list(palette).index(condition) % len(MARKERS)],
             markersize=4.5,
             elinewidth=0.8,
@@ -88,6 +88,15 @@ def tau_set_and_measured(
     return ax
 
 
+def _tau_in_words(one: xr.Dataset) -> str:
+    """Timescale of one layer with its interval, or why there is none."""
+    if not np.isfinite(one["tau_ms"]):
+        return str(one["status"].item()).replace("_", " ")
+    low, high = float(one["tau_low_ms"]), float(one["tau_high_ms"])
+    words = f"τ = {float(one['tau_ms']):.0f} ms"
+    return words if np.isnan(low) else f"{words}\n[{low:.0f}, {f'{high:.0f}' if np.isfinite(high) else '∞'}]"
+
+
 def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = OKABE_ITO[0]) -> Axes:
     """Autocorrelation of one layer with its fit.
 
@@ -110,18 +119,12 @@ def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = 
     in_fit = np.isfinite(fitted)
     ax.axhline(0, color=GREY, linewidth=0.6)
     ax.plot(lag[in_fit], values[in_fit], "o", markersize=3, color=colour)
-    ax.plot(lag[~in_fit], values[~in_fit], "o", markersize=3, color=colour, markerfacecolor="white")
-    ax.plot(lag, fitted, color="#222222", linewidth=1.2)
+    ax.plot(lag[~in_fit], values[~in_fit], "o", markersize=3, color=colour, markerfacecolor=PAPER)
+    ax.plot(lag, fitted, color=INK, linewidth=1.2)
     if in_fit.any():
         # Where the start rule let the fit begin.
         ax.axvline(lag[in_fit][0], color=GREY, linewidth=0.8, linestyle=":", zorder=0)
-    if np.isfinite(one["tau_ms"]):
-        high = float(one["tau_high_ms"])
-        interval = f"{float(one['tau_low_ms']):.0f}, {f'{high:.0f}' if np.isfinite(high) else '∞'}"
-        words = f"τ = {float(one['tau_ms']):.0f} ms\n[{interval}]"
-    else:
-        words = str(one["status"].item()).replace("_", " ")
-    ax.text(0.97, 0.95, words, transform=ax.transAxes, ha="right", va="top", fontsize=8)
+    ax.text(0.97, 0.95, _tau_in_words(one), transform=ax.transAxes, ha="right", va="top", fontsize=8)
     ax.set_title(layer)
     ax.set_xlim(0, float(lag[-1]) * 1.02)
     ax.set_xlabel("lag (ms)")
@@ -130,86 +133,39 @@ def autocorrelation(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = 
     return ax
 
 
-def layer_timescales(ax: Axes, timescales: Mapping[str, xr.Dataset], of: Mapping[str, str]) -> Axes:
-    """Timescale of every layer over depth, one line per network, with intervals, on a log axis of ms.
+def power_spectrum(ax: Axes, timescales: xr.Dataset, layer: str, colour: str = OKABE_ITO[0]) -> Axes:
+    """Power spectrum of one layer with its fit, and the knee that is its timescale.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    timescales : mapping from run to xarray.Dataset
-        Of `cortexsnn.timescales.estimate`.
-    of : mapping from run to condition
+    timescales : xarray.Dataset
+        Of `cortexsnn.timescales.estimate` by the estimator ``knee``.
+    layer : str
+    colour : str
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from cortexsnn.timescales import estimate, ou_poisson_trains
+    >>> rng = np.random.default_rng(1)
+    >>> trains = ou_poisson_trains(tau_ms=30.0, trials=1, duration_s=60.0, neurons=10, rate_hz=20.0, rng=rng)
+    >>> result = estimate({"V4": trains}, "knee", bootstrap=0, rng=rng, progress=False)
+    >>> power_spectrum(Figure().subplots(), result, "V4").get_xlabel()
+    'frequency (Hz)'
     """
-    palette, labelled = colours(list(of.values())), set()
-    deepest = max(int(one.sizes["layer"]) for one in timescales.values())
-    for place, (run, one) in enumerate(timescales.items()):
-        depth, tau, below, above = _interval(one)
-        condition = of[run]
-        ax.errorbar(
-            depth + 0.06 * (place - (len(timescales) - 1) / 2),
-            tau,
-            yerr=[below, above],
-            fmt=f"{MARKERS[list(palette).index(condition) % len(MARKERS)]}-",
-            markersize=4.5,
-            linewidth=0.9,
-            elinewidth=0.8,
-            color=palette[condition],
-            label=None if condition in labelled else condition,
-        )
-        labelled.add(condition)
-    ax.set_yscale("log")
-    ax.set_xlim(0.5, deepest + 0.5)
-    ax.set_xticks(range(1, deepest + 1))
-    ax.set_xlabel("hidden layer")
-    ax.set_ylabel("timescale of spikes (ms)")
-    ax.legend(loc="upper left")
-    return ax
-
-
-def cortical_timescales(ax: Axes, table: xr.Dataset, stream: str) -> Axes:
-    """Timescales of cortical areas in the order of their hierarchy, one mark per data set, on a log axis of ms.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-    table : xarray.Dataset
-        Of `cortexsnn.cortex.load`.
-    stream : str
-        Which areas to show.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    inside = table.isel(observation=np.flatnonzero(table["stream"].to_numpy() == stream))
-    rank, area = inside["rank"].to_numpy(), inside["area"].to_numpy().astype(str)
-    # Areas of equal rank stand in the order of their timescales.
-    height = {name: (rank[area == name][0], inside["tau_ms"].to_numpy()[area == name].mean()) for name in set(area)}
-    place = {name: index + 1 for index, name in enumerate(sorted(height, key=lambda name: height[name]))}
-    datasets = list(dict.fromkeys(inside["dataset"].to_numpy().astype(str).tolist()))
-    for index, dataset in enumerate(datasets):
-        of_dataset = inside["dataset"].to_numpy().astype(str) == dataset
-        x = np.array([place[name] for name in area[of_dataset]], dtype=float)
-        tau = inside["tau_ms"].to_numpy()[of_dataset]
-        order = np.argsort(x)
-        marker = MARKERS[index % len(MARKERS)]
-        ax.plot(
-            x[order],
-            tau[order],
-            f"{marker}-",
-            color="#222222",
-            alpha=0.75,
-            markersize=4.5,
-            linewidth=0.7,
-            label=dataset,
-        )
-    ax.set_yscale("log")
-    ax.set_xlim(0.5, len(place) + 0.5)
-    ax.set_xticks(range(1, len(place) + 1), list(place))
-    ax.set_xlabel("cortical area, by hierarchy")
-    ax.legend(loc="upper left", title=None)
+    one = timescales.sel(layer=layer)
+    frequency, power, fitted = (one[name].to_numpy() for name in ("frequency", "power", "fitted"))
+    seen = frequency > 0
+    ax.plot(frequency[seen], power[seen], color=colour, linewidth=0.9)
+    ax.plot(frequency[seen], fitted[seen], color=INK, linewidth=1.2)
+    if np.isfinite(one["tau_ms"]):
+        ax.axvline(1000 / (2 * np.pi * float(one["tau_ms"])), color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+    ax.text(0.97, 0.95, _tau_in_words(one), transform=ax.transAxes, ha="right", va="top", fontsize=8)
+    ax.set(xscale="log", yscale="log", xlabel="frequency (Hz)", ylabel="power spectral density")
+    ax.set_title(layer)
     return ax

@@ -22,8 +22,8 @@ ALLOWED = {
     "training": {"network", "recording", "decoding", "datasets", "hierarchy"},
     "brian": {"network", "recording", "decoding", "reference"},
     "timescales": {"recording"},
-    "cortex": {"timescales"},
-    "plotting": {"network", "recording", "timescales", "cortex"},
+    "cortex": {"recording", "timescales"},
+    "plotting": {"network", "recording", "datasets", "timescales", "cortex"},
     "runs": {"network", "recording", "timescales"},
     "summary": {"hierarchy", "runs", "training"},
     "figures": {"runs", "plotting", "cortex"},
@@ -68,6 +68,6 @@ def test_imports_run_one_way(room):
 
 
 def test_importing_the_package_imports_no_framework():
-    frameworks = {"torch", "brian2", "snntorch", "norse", "nir"}
+    frameworks = {"torch", "brian2", "snntorch", "norse", "nir", "tonic", "sklearn", "numba"}
     code = f"import sys, cortexsnn, cortexsnn.cli, cortexsnn.exchange; sys.exit(bool({frameworks} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -86,8 +86,8 @@ def test_report_is_one_whole_page(line):
     page = _Page()
     text = (line / "report.html").read_text(encoding="utf-8")
     page.feed(text)
-    assert page.tags["svg"] == 5
-    assert page.tags["table"] == 4
+    assert page.tags["svg"] == 8
+    assert page.tags["table"] == 6
     assert page.tags["tr"] > 12
     assert [source for source in page.fetched if not source.startswith("data:")] == []
     assert len(page.cells) > 50

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from cortexsnn.checks import not_negative, positive
 from cortexsnn.datasets.dataset import Dataset
@@ -178,6 +177,8 @@ def leaky_integral(evidence: NDArray[Any], tau_ms: float, dt_ms: float) -> NDArr
     >>> leaky_integral(np.array([1, 0, 0]), tau_ms=20.0, dt_ms=10.0).round(3)
     array([1.   , 0.607, 0.368])
     """
+    from scipy.signal import lfilter  # slow to import
+
     return np.asarray(lfilter([1.0], [1.0, -np.exp(-dt_ms / tau_ms)], evidence, axis=-1))
 
 

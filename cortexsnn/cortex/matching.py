@@ -1,0 +1,232 @@
+"""A model measured as the cortex was: with the estimator, bins, trial length and counts of a study, as far as known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cortexsnn import timescales
+from cortexsnn.checks import Values, generator, positive, whole
+from cortexsnn.cortex.protocols import protocol_difference
+from cortexsnn.cortex.tables import protocol, rows
+from cortexsnn.errors import InputError
+from cortexsnn.timescales import Protocol, RecordedSpikes, SpikeTrains
+from cortexsnn.timescales.counts import whole_steps
+
+__all__ = ["measure_like"]
+
+Trains = SpikeTrains | RecordedSpikes
+_KEPT = ("source", "network", "input", "burn_in_ms")
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What is measured, without its burn-in."""
+
+    layers: tuple[Trains, ...]
+    start_ms: float
+    step_ms: float | None
+    about: Mapping[str, Any]
+
+    @property
+    def pieces_s(self) -> Values:
+        """Length of each trial without its burn-in, shape (trial,)."""
+        return np.asarray(self.layers[0].durations_s - (0.0 if self.step_ms else self.start_ms / 1000.0))
+
+
+def _source(data: Any, start_ms: float | None) -> _Source:
+    if isinstance(data, xr.DataTree):
+        names = [name for name, node in data.children.items() if node.attrs.get("kind") == "lif"]
+        if not names:
+            raise InputError("populations of the recording", list(data.children), "at least one of kind lif")
+        start = float(data.attrs.get("burn_in_ms", 0.0)) if start_ms is None else start_ms
+        about: dict[str, Any] = {name: data.attrs[name] for name in _KEPT if name in data.attrs}
+        layers = tuple(RecordedSpikes.of(data, name, start_ms=start) for name in names)
+        return _Source(layers, start, 1000.0 * float(data.attrs["dt_s"]), about)
+    named = data if isinstance(data, Mapping) else {None: data}
+    if not named or not all(isinstance(one, SpikeTrains | RecordedSpikes) for one in named.values()):
+        kinds = sorted({type(one).__name__ for one in named.values()})
+        raise InputError("data", kinds, "a recording, or SpikeTrains by the name of their layer",
+                         "binned activity and signals cannot be cut into trials")  # fmt: skip
+    layers = tuple(one if name is None else replace(one, name=str(name)) for name, one in named.items())
+    if any(not np.array_equal(one.durations_s, layers[0].durations_s) for one in layers):
+        raise InputError("durations_s of the layers", [one.durations_s.tolist() for one in layers],
+                         "the same trials in all", "layers are cut at the same times")  # fmt: skip
+    return _Source(layers, 0.0 if start_ms is None else start_ms, None, {})
+
+
+def _length_s(source: _Source, lengths: Any, trial_ms: float | None) -> tuple[float, bool, str]:
+    """Length of the pieces, whether it is that of the study, and what could not be done."""
+    longest = float(source.pieces_s.max())
+    if longest <= 0:
+        raise InputError("start_ms", source.start_ms, "less than the length of a trial")
+    wanted = trial_ms if trial_ms is not None else max(lengths) if lengths else None
+    if wanted is None:
+        return float(source.pieces_s.min()), False, ""
+    if wanted / 1000.0 > longest * (1 + 1e-9):
+        if trial_ms is not None:
+            raise InputError("trial_ms", trial_ms, f"at most {1000 * longest:g}, which is what a trial holds")
+        words = (
+            f"trials of {wanted:.10g} ms: those of the recording have at most {1000 * longest:.10g} ms, record longer"
+        )
+        return float(source.pieces_s.min()), False, words
+    step_ms = source.step_ms
+    steps = 1 if step_ms is None else whole_steps("trial_ms", wanted, step_ms, fewest=1)
+    return (wanted if step_ms is None else steps * step_ms) / 1000.0, True, ""
+
+
+def _trials(source: _Source, length_s: float, known: Any, trials: int | None) -> tuple[int, str]:
+    available = int(np.maximum(np.floor(source.pieces_s / length_s * (1 + 1e-9)), 0).sum())
+    if trials is not None:
+        return whole("trials", trials, 1), ""
+    if known is None or int(known) <= available:
+        return (available if known is None else int(known)), ""
+    return available, f"{int(known)} trials: the recording holds {available}, record longer"
+
+
+def _cut(
+    source: _Source,
+    length_s: float,
+    trials: int,
+    neurons: tuple[int | None, int | None],
+    rate_hz: float | None,
+    rng: np.random.Generator,
+) -> tuple[dict[str, SpikeTrains], list[str]]:
+    """Every layer cut at the same times, and whose neurons are silent; `neurons` are how many, or at most how many."""
+    # Each layer draws its pieces of time first, from the same state.
+    seed = int(rng.integers(2**63))
+    cut, words = {}, []
+    exactly, at_most = neurons
+    for layer in source.layers:
+        active = int((layer.rates_hz > 0).sum())
+        if active < layer.neurons.size:
+            words.append(f"'{layer.name}': {layer.neurons.size - active} of {layer.neurons.size} neurons are silent")
+        if not active:
+            none = np.zeros(0, dtype=np.int64)
+            durations_s = np.full(trials, length_s)
+            cut[layer.name] = SpikeTrains(np.zeros(0), none, none, durations_s, layer.neurons, layer.name)
+            continue
+        number = min(active, at_most or active) if exactly is None else exactly
+        start_ms = 0.0 if source.step_ms else source.start_ms
+        wanted = Protocol(trials, length_s, number, rate_hz)
+        cut |= timescales.match(layer, wanted, start_ms=start_ms, rng=np.random.default_rng(seed))
+    return cut, words
+
+
+def measure_like(
+    data: Any,
+    table: xr.Dataset,
+    *,
+    rng: np.random.Generator,
+    measure: str | None = None,
+    trial_ms: float | None = None,
+    trials: int | None = None,
+    neurons: int | None = None,
+    rate_hz: float | None = None,
+    start_ms: float | None = None,
+    bootstrap: int = 200,
+    progress: bool = True,
+    **settings: Any,
+) -> xr.Dataset:
+    """Measure a model as the timescales of a table were measured.
+
+    The recording is cut into trials as long as those of the study, all layers at the same times
+    (`cortexsnn.timescales.match`), and measured with its estimator, bins and lags. What is not known of the study, or
+    not possible with this recording, is not guessed: the result says so.
+
+    Parameters
+    ----------
+    data : xarray.DataTree, SpikeTrains, or mapping from layer to SpikeTrains
+        A recording, of which every spiking population is a layer, or layers of your own.
+    table : xarray.Dataset
+        Of `cortexsnn.cortex.load` or `cortexsnn.cortex.register`.
+    rng : numpy.random.Generator
+    measure : str, optional
+        Which quantity, of a table that has several.
+    trial_ms : float, optional
+        Length of trials; by default the longest of the study, or the trials as they are where it is not known.
+    trials : int, optional
+        By default as many as in the study, or where that is not known all that the recording holds.
+    neurons : int, optional
+        Of each layer; by default the median of the areas where the table knows it (fewer if fewer fire), or all.
+    rate_hz : float, optional
+        Mean rate to which spikes are thinned; by default they are not, as tables do not know the rates.
+    start_ms : float, optional
+        Burn-in of each trial; by default that of the recording.
+    bootstrap : int
+        Replicates for the interval.
+    progress : bool
+        Show a progress bar if it takes longer than 5 s.
+    **settings
+        Of the estimator, in place of those of the study; the result says so.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of `cortexsnn.timescales.estimate`, with attributes ``protocol_table``, ``protocol_measure``,
+        ``protocol_verdict`` ("matched" or "differs"), and, one item a line, ``protocol_matched`` and
+        ``protocol_unmatched``.
+
+    Raises
+    ------
+    InputError
+        If the table has several measures, does not know how it was measured, or did what no estimator of this package
+        does; if a setting does not fit the time steps of the recording; or if `trials` or `trial_ms` are more than
+        the recording holds.
+
+    Examples
+    --------
+    >>> from cortexsnn.cortex import load
+    >>> from cortexsnn.timescales import ou_poisson_trains
+    >>> rng = np.random.default_rng(1)
+    >>> long = ou_poisson_trains(tau_ms=100.0, trials=1, duration_s=120.0, neurons=20, rate_hz=20.0, rng=rng)
+    >>> measured = measure_like({"hidden1": long}, load("murray2014"), bootstrap=20, rng=rng)
+    >>> measured["status"].item(), measured.attrs["trials"], measured.attrs["window_ms"]
+    ('ok', 120, 1000.0)
+    >>> print(measured.attrs["protocol_matched"])
+    estimator pearson_trials
+    bin_ms 50
+    one fit to the mean curve of a layer
+    trials of 1000 ms (study: 500 to 1000 ms)
+    """
+    generator(rng)
+    one = table if measure is None else rows(table, measure=measure)
+    how = protocol(one)
+    name = str(one["measure"].to_numpy()[0])
+    if how.get("estimator") is None:
+        reason = how.get("difference", "the table does not say how it was measured")
+        raise InputError(f"measure of table '{table.attrs.get('table', '')}'", name,
+                         "one that an estimator of this package can repeat", str(reason))  # fmt: skip
+    if trial_ms is not None:
+        positive("trial_ms", trial_ms, "a positive number of milliseconds")
+    source = _source(data, start_ms)
+    length_s, is_matched, too_long = _length_s(source, how.get("trial_ms"), trial_ms)
+    number, too_many = _trials(source, length_s, how.get("trials") if is_matched else None, trials)
+    known = "n" in one.variables and one.attrs.get("modality") == "spikes"
+    at_most = int(np.median(one["n"].to_numpy())) if known else None
+    cut, silent = _cut(source, length_s, number, (neurons, at_most), rate_hz, rng)
+    chosen = how["settings"] | settings
+    if source.step_ms is not None:
+        bin_ms = chosen.setdefault("bin_ms", timescales.usual_bin_ms(how["estimator"], source.step_ms))
+        whole_steps("bin_ms", bin_ms, source.step_ms, fewest=1)
+    measured = timescales.estimate(
+        cut, how["estimator"], per=how["per"], bootstrap=bootstrap, rng=rng, progress=progress, **chosen
+    )
+    found = protocol_difference(measured, one)
+    rates = "" if rate_hz is not None else "rates of the study are not known: spikes were not thinned"
+    unmatched = [*found.differs, *found.unknown, *(words for words in (too_long, too_many, *silent, rates) if words)]
+    return measured.assign_attrs(
+        {
+            **source.about,
+            "start_ms": source.start_ms,
+            "protocol_table": str(table.attrs.get("table", "")),
+            "protocol_measure": name,
+            "protocol_verdict": found.verdict,
+            "protocol_matched": "\n".join(found.same),
+            "protocol_unmatched": "\n".join(unmatched),
+        }
+    )
