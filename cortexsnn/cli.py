@@ -142,7 +142,8 @@ def _timescales(options: argparse.Namespace) -> None:
             raise InputError("--estimator and --per", options.estimator or options.per, "neither with --like",
                              "the study says how it measured")  # fmt: skip
         chosen = max_lag_ms | ({} if options.bin_ms is None else {"bin_ms": options.bin_ms})
-        result = cortex.measure_like(recorded, cortex.load(options.like), measure=options.measure, **how, **chosen)
+        study = cortex.open_table(options.like)
+        result = cortex.measure_like(recorded, study, measure=options.measure, **how, **chosen)
         print(f"measured as in {options.like}:")
         for kind in ("matched", "unmatched"):
             print("\n".join(f"  {kind}: {item}" for item in result.attrs[f"protocol_{kind}"].splitlines()))
@@ -261,7 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     timescales.add_argument("--out", type=Path, required=True, help="timescales file to write (.nc)")
     timescales.add_argument("--estimator", default=None, help="pearson_trials if not given, see docs/estimators.md")
     timescales.add_argument("--per", choices=("layer", "neuron"), default=None, help="one for each; layer")
-    timescales.add_argument("--like", default=None, help="cortical table, whose protocol is used as far as possible")
+    timescales.add_argument("--like", default=None, help="cortical table whose protocol is used as far as it is known")
     timescales.add_argument("--measure", default=None, help="quantity, of a table that has several")
     timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; that of the estimator, about")
     timescales.add_argument(
@@ -274,7 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = add("compare", parents=[seeded], help="timescales -> comparison with cortex")
     compare.add_argument("timescales", type=Path, nargs="+", help="timescales files, each in the folder of its run")
     compare.add_argument("--out", type=Path, required=True, help="comparison file to write (.nc)")
-    compare.add_argument("--table", default="murray2014", help="cortical table")
+    compare.add_argument("--table", default="murray2014", help="cortical table, or a CSV file of your own")
     compare.add_argument("--measure", default=None, help="quantity, of a table that has several")
     compare.add_argument("--stream", default=None, help="pathway of the table; visual-prefrontal, or the only one")
     compare.set_defaults(run=_compare)

@@ -316,7 +316,7 @@ def compare_files(
     out : path
         Comparison file to write.
     table : str
-        Name of the table, see `cortexsnn.cortex.names`.
+        Name of the table, see `cortexsnn.cortex.names`, or a CSV file of your own.
     rng : numpy.random.Generator
     measure, stream : str, optional
         Which quantity and which pathway of the table; see `cortexsnn.cortex.compare`.
@@ -342,7 +342,7 @@ def compare_files(
     conditions = {label: condition_of(label) for label in named}
     seeds = {label: label.removeprefix(conditions[label]) for label in named}
     comparison = cortex.compare(
-        named, cortex.load(table), conditions=conditions, pairs=seeds, measure=measure, stream=stream, rng=rng
+        named, cortex.open_table(table), conditions=conditions, pairs=seeds, measure=measure, stream=stream, rng=rng
     )
     fingerprints = {label: one.attrs.get("network", "") for label, one in named.items()}
     comparison = comparison.assign_attrs(fingerprints=json.dumps(fingerprints))

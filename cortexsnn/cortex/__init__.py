@@ -5,7 +5,7 @@ from cortexsnn.cortex.compare import load as load_comparison
 from cortexsnn.cortex.compare import save as save_comparison
 from cortexsnn.cortex.matching import measure_like
 from cortexsnn.cortex.protocols import ProtocolDifference, protocol_difference
-from cortexsnn.cortex.registering import register
+from cortexsnn.cortex.registering import open_table, register
 from cortexsnn.cortex.statistics import RankCorrelation, SignFlipTest, rank_correlation, sign_flip_test
 from cortexsnn.cortex.tables import area_means, citation, joined, load, names, protocol, rows
 
@@ -21,6 +21,7 @@ __all__ = [
     "load_comparison",
     "measure_like",
     "names",
+    "open_table",
     "protocol",
     "protocol_difference",
     "rank_correlation",

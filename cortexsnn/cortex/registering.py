@@ -12,11 +12,11 @@ import xarray as xr
 
 from cortexsnn.cortex.table_columns import Rows, read_rows
 from cortexsnn.cortex.table_layout import dataset_of
-from cortexsnn.cortex.tables import names
+from cortexsnn.cortex.tables import load, names
 from cortexsnn.errors import InputError
 from cortexsnn.files import existing_file
 
-__all__ = ["register"]
+__all__ = ["open_table", "register"]
 
 _LARGEST_BYTES = 2**24
 
@@ -122,3 +122,29 @@ def register(
     what = f"table '{called}'"
     rows = _renamed(read_rows(_text(file, "table"), what), columns or {}, what)
     return dataset_of(rows, _metadata(file.with_suffix(".json")) | dict(about or {}), called, what)
+
+
+def open_table(source: str | Path) -> xr.Dataset:
+    """A table of the package by its name, or one of your own by its file.
+
+    Parameters
+    ----------
+    source : str or path-like
+        One of `cortexsnn.cortex.names`, or a CSV file (see `register`).
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    InputError
+        If there is no such table.
+
+    Examples
+    --------
+    >>> open_table("murray2014").attrs["modality"]
+    'spikes'
+    """
+    path = Path(source)
+    return register(path) if path.suffix.lower() == ".csv" else load(str(source))

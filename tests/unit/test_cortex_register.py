@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cortexsnn.cortex.registering import register
+from cortexsnn.cortex.registering import open_table, register
 from cortexsnn.cortex.tables import area_means, citation, joined, load, protocol
 from cortexsnn.errors import InputError
 
@@ -47,6 +47,14 @@ def test_a_table_of_a_user_is_like_those_of_the_package(tmp_path):
     assert area_means(table)["tau_ms"].to_numpy().tolist() == [70.5, 138]
     assert register(path, about={"title": "Other"}).attrs["title"] == "Other"
     assert register(path, "other").attrs["table"] == "other"
+
+
+def test_a_table_is_opened_by_name_or_by_file(tmp_path):
+    # Protects --table and --like of the command line.
+    assert open_table(write(tmp_path, GOOD)).attrs["table"] == "mine"
+    assert open_table("siegle2021").attrs["table"] == "siegle2021"
+    with pytest.raises(InputError, match="murray2014"):
+        open_table("no-such-table")
 
 
 def test_a_table_of_a_user_can_be_joined(tmp_path):

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from cortexsnn.checks import generator, not_negative, whole
 from cortexsnn.datasets.sound.compiling import compiled
+from cortexsnn.errors import InputError
 
 __all__ = ["Fibres"]
 
 # Rounding of 0.001 * 24000 must not make a step more.
 _ROUNDING_STEPS = 1e-9
+_MOST_FIBRES = 255
 
 
 def _draw(probability, uniform, fibres, refractory_steps, found):  # type: ignore[no-untyped-def]
@@ -71,8 +73,8 @@ class Fibres:
     refractory_s: float = 0.001
 
     def __post_init__(self) -> None:
-        whole("number of fibres", min(self.number, 256), 1)
-        whole("256 - number of fibres", 256 - self.number, 1)
+        if whole("number of fibres", self.number, 1) > _MOST_FIBRES:
+            raise InputError("number of fibres", self.number, f"1 to {_MOST_FIBRES}")
         not_negative("refractory_s of the fibres", self.refractory_s)
 
     def fired(self, probability: NDArray[np.float64], rate_hz: int, rng: np.random.Generator) -> NDArray[np.uint8]:
