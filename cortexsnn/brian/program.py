@@ -278,9 +278,17 @@ def store_program(
     return Program(folder, json.loads((folder / _MANIFEST).read_text(encoding="utf-8")))
 
 
+def _last_used_s(manifest: Path) -> float:
+    """When a program was used last; 0 if another run has just removed it."""
+    try:
+        return manifest.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _discard_old_programs() -> None:
     """Remove the programs that were not used for longest; runs work on copies, so that none is in use."""
-    manifests = sorted(_cache().glob(f"*/{_MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    manifests = sorted(_cache().glob(f"*/{_MANIFEST}"), key=_last_used_s, reverse=True)
     for manifest in manifests[_KEPT_PROGRAMS:]:
         manifest.unlink(missing_ok=True)  # first, so that nobody finds half a program
         shutil.rmtree(manifest.parent, ignore_errors=True)
