@@ -229,7 +229,26 @@ def test_what_four_layers_cannot_show_is_said(table):
     result = cortex.compare(network(60.0, 120.0, 240.0, 480.0), table, rng=rng())
     sentences = result["condition_shows"].item().splitlines()
     assert "4 layers alone can never be significant at 0.05" in sentences[0]
-    assert any("with 5 pairs a Spearman coefficient" in sentence for sentence in sentences)
+    # OFC and ACC are tied: the coefficient that 5 areas without ties need is another one.
+    assert not any("a Spearman coefficient must be" in sentence for sentence in sentences)
+    mouse = cortex.load("siegle2021", "response_decay")
+    beside_mouse = cortex.compare(network(60.0, 120.0, 240.0, 480.0), mouse, rng=rng())
+    assert "with 8 pairs a Spearman coefficient must be" in beside_mouse["condition_shows"].item()
+
+
+def test_a_network_of_one_layer_has_no_ratio(table):
+    # Protects the mean ratio of a condition from layers that are first and last at once.
+    named = {"a": network(50.0, 100.0, 200.0), "b": network(100.0)}
+    result = cortex.compare(named, table, conditions={"a": "all", "b": "all"}, rng=rng())
+    assert result["condition_ratio"].item() == pytest.approx(4.0)
+
+
+def test_a_layer_without_an_interval_is_not_taken_for_exact(table):
+    partly = network(50.0, 100.0, 200.0).assign(
+        tau_low_ms=("layer", [np.nan, 80.0, np.nan]), tau_high_ms=("layer", [np.nan, 120.0, np.nan])
+    )
+    one = cortex.compare(partly, table, rng=rng()).isel(network=0)
+    assert np.isnan(one["slope_measured_low"].item())
 
 
 def test_ties_share_a_rank_and_are_named(table):

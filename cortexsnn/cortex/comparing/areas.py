@@ -147,7 +147,8 @@ def _area_replicates(
             if not np.isfinite(ends).any() and sem[place] > 0:
                 reach = float(np.exp(1.96 * sem[place] / tau_ms[place]))
                 ends = float(tau_ms[place]) / reach, float(tau_ms[place]) * reach
-            known[row] |= bool(np.isfinite(ends).any())
+            # An interval from 0 says nothing of the lower end.
+            known[row] |= bool(0 < ends[0] < np.inf or np.isfinite(ends[1]))
             every.append(split_log_normal(float(tau_ms[place]), *ends, _CONFIDENCE, REPLICATES, rng))
         known[row] |= inside.size > 1
         drawn[row] = np.stack(every)[rng.integers(0, inside.size, REPLICATES), np.arange(REPLICATES)]

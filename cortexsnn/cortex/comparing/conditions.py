@@ -21,6 +21,7 @@ from cortexsnn.cortex.statistics import (
     residual_bootstrap_slope,
     shuffled_layers,
     sign_flip_test,
+    smallest_p_of_order,
     what_can_be_shown,
 )
 from cortexsnn.errors import InputError
@@ -161,7 +162,8 @@ def _shuffled(networks: Sequence[Layers], statistic: str, rng: np.random.Generat
 
 def _ratio(networks: Sequence[Layers], confidence: float, rng: np.random.Generator) -> tuple[float, float, float]:
     """Geometric mean over networks of the ratio of the last layer to the first, where both have a timescale."""
-    ends = [layers.tau_ms[[0, -1]] for layers in networks if np.isfinite(layers.tau_ms[[0, -1]]).all()]
+    several = [layers for layers in networks if np.ptp(layers.depth) > 0]
+    ends = [layers.tau_ms[[0, -1]] for layers in several if np.isfinite(layers.tau_ms[[0, -1]]).all()]
     if not ends:
         return nan, nan, nan
     logs = over_seeds([float(np.log(last / first)) for first, last in ends], confidence=confidence, rng=rng)
@@ -178,9 +180,16 @@ def _difference(pooled: Bootstrap | None, cortex: Bootstrap | None) -> tuple[flo
 
 
 def _shows(networks: Sequence[Layers], counted: Sequence[Layers], areas: Areas) -> str:
-    taken = counted or networks
-    layers = min(max(1, one.used.size) for one in taken)
-    return "\n".join(what_can_be_shown(layers, len(taken), areas=areas.means.area.size))
+    """What so many layers, networks and areas can show, in sentences."""
+    if not counted:
+        most = max(one.used.size for one in networks)
+        own = [smallest_p_of_order(most).sentence] if most else []
+        return "\n".join([*own, "no network has enough layers with a timescale for a test over networks"])
+    layers = min(one.used.size for one in counted)
+    # The sentence on areas is of places that differ; where some are equal, smallest_possible_p of the cortex says it.
+    place = areas.means.place
+    distinct = bool(areas.place) and np.unique(place).size == place.size
+    return "\n".join(what_can_be_shown(layers, len(counted), areas=place.size if distinct else None))
 
 
 def condition_part(

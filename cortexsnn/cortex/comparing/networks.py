@@ -59,7 +59,7 @@ def _measured_interval(layers: Layers, confidence: float) -> tuple[float, float]
     """Interval of the slope by errors of measurement: open where the interval of a layer that pulls it is open."""
     used = layers.used
     height = layers.height[used]
-    if used.size < 2 or np.ptp(height) == 0 or not layers.has_errors[used].any():
+    if used.size < 2 or np.ptp(height) == 0 or not layers.has_errors[used].all():
         return np.nan, np.nan
     tails = 100 * (1 - confidence) / 2
     low, high = np.percentile(slope_replicates(layers), [tails, 100 - tails])
@@ -77,7 +77,7 @@ def _ratio(layers: Layers, confidence: float) -> tuple[float, float, float]:
     if layers.depth.size < 2 or np.isnan(layers.tau_ms[[0, -1]]).any():
         return np.nan, np.nan, np.nan
     ratio = float(layers.tau_ms[-1] / layers.tau_ms[0])
-    if not layers.has_errors[[0, -1]].any():
+    if not layers.has_errors[[0, -1]].all():
         return ratio, np.nan, np.nan
     tails = 100 * (1 - confidence) / 2
     low, high = np.percentile(layers.replicates[-1] / layers.replicates[0], [tails, 100 - tails])
