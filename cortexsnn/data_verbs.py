@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cortexsnn.checks import choice
+
 if TYPE_CHECKING:
     from cortexsnn.datasets import Dataset
 
 __all__ = ["add_data_verbs"]
 
 Add = Callable[..., argparse.ArgumentParser]
+_FIGURES = (".svg", ".png", ".pdf")
 _SPLITS = ("train", "validation", "test")
 
 
@@ -32,6 +35,8 @@ def _fetch(options: argparse.Namespace) -> None:
 def _describe(options: argparse.Namespace) -> None:
     from cortexsnn import datasets
 
+    if options.figure is not None:
+        choice("ending of the figure's name", options.figure.suffix.lower(), _FIGURES)
     dataset = datasets.load(options.name, seed=options.seed)
     print(dataset.describe())
     if options.figure is not None:

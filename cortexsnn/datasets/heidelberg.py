@@ -65,15 +65,15 @@ def read_split(
     InputError
         If the file is not whole or a field has the wrong type, shape or range.
     """
-    split, counts = _lazy_split(path, Binning(steps, window_s, layout.CHANNELS, channels_per_group, rule))
+    split, counts, _ = _lazy_split(path, Binning(steps, window_s, layout.CHANNELS, channels_per_group, rule))
     return Split(np.asarray(counts), split.labels, split.speaker), counts.dropped
 
 
-def _lazy_split(path: str | Path, binning: Binning) -> tuple[Split, LazyCounts]:
-    """A spike file as a split whose counts are made when they are asked for, and these counts."""
+def _lazy_split(path: str | Path, binning: Binning) -> tuple[Split, LazyCounts, tuple[str, ...]]:
+    """A spike file as a split whose counts are made when they are asked for, these counts, and names of classes."""
     found = layout.read(path)
     counts = LazyCounts(found.trials, binning, source=str(path))
-    return Split(counts, found.labels, found.speaker), counts
+    return Split(counts, found.labels, found.speaker), counts, found.keys
 
 
 def _files_named(folder: Path, split: str) -> list[Path]:
@@ -85,6 +85,16 @@ def _one_file(folder: Path, split: str) -> Path:
     if len(found) != 1:
         raise InputError(f"{split} file in {folder}", [p.name for p in found], f"one file named '*{split}*.h5'")
     return found[0]
+
+
+def _require_same_classes(folder: Path, keys: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse files that give one number to different classes, as where one of two folders of sounds lacks a word."""
+    named = {name: classes for name, classes in keys.items() if classes}
+    for name, classes in named.items():
+        reference = next(iter(named.values()))
+        if any(a != b for a, b in zip(classes, reference, strict=False)):
+            raise InputError(f"names of the classes of the {name} file in {folder}", list(classes),
+                             str(list(reference)), "make both files with the same --classes")  # fmt: skip
 
 
 def load(
@@ -142,10 +152,11 @@ def load(
     if "valid" in names and validation_speakers:
         raise InputError("validation_speakers", validation_speakers, f"0: {folder} has a validation file")
     binning = Binning(channels=layout.CHANNELS, **options)
-    parts, dropped = {}, {}
+    parts, dropped, keys = {}, {}, {}
     for name in names:
-        parts[name], counts = _lazy_split(_one_file(folder, name), binning)
+        parts[name], counts, keys[name] = _lazy_split(_one_file(folder, name), binning)
         dropped[name] = counts.dropped
+    _require_same_classes(folder, keys)
     classes = int(max(split.labels.max() for split in parts.values())) + 1
     train, validation = parts["train"], parts.get("valid")
     if validation is None:

@@ -308,7 +308,7 @@ def _check_highest(
         # A cell has no more spikes than its channel, and channels are few.
         if np.bincount(here % np.int32(binning.groups)).max() <= _HIGHEST_COUNT:
             continue
-        highest = int(np.bincount(here).max())
+        highest = int(np.unique(here, return_counts=True)[1].max())
         if highest > _HIGHEST_COUNT:
             raise InputError(f"spikes in one step of trial {first_trial + row} of {source}", highest,
                              f"at most {_HIGHEST_COUNT}", "use more steps or sum fewer channels")  # fmt: skip

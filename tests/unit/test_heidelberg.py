@@ -169,3 +169,13 @@ def test_what_cannot_be_held_out_is_named():
             held_out_speakers(np.array([0, 1]), speakers, rng)
     with pytest.raises(InputError, match="rng"):
         held_out_trials(10, 0.5, 3)
+
+
+def test_files_that_number_classes_differently_are_refused(tmp_path):
+    # Protects labels: a folder of sounds that lacks a word numbers the words after it otherwise.
+    layout.write(tmp_path / "train.h5", [[0.1]] * 6, [[1]] * 6, [0, 1, 2] * 2, keys=["one", "three", "two"])
+    layout.write(tmp_path / "test.h5", [[0.1]] * 2, [[1]] * 2, [0, 1], keys=["one", "two"])
+    with pytest.raises(InputError, match=r"names of the classes of the test file.*--classes"):
+        heidelberg.load(tmp_path)
+    layout.write(tmp_path / "test.h5", [[0.1]] * 2, [[1]] * 2, [0, 1], keys=["one", "three"])
+    assert heidelberg.load(tmp_path).classes == 3

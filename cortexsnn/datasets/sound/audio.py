@@ -170,6 +170,8 @@ def windowed(samples: ArrayLike, loudness: float) -> NDArray[np.float64]:
     array([ 0.   , -0.225,  0.225, -0.   ])
     """
     values = np.asarray(samples, dtype=np.float64)
+    # Squares of very small numbers would be 0.
+    values = values / np.abs(values).max()
     root_mean_square = float(np.sqrt(np.mean(np.square(values))))
     positive("loudness", loudness, "a positive number")
     half = values.size // 2

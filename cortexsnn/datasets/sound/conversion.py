@@ -133,6 +133,7 @@ def convert_folder(
     ]
     conversion = hashlib.sha256(json.dumps([made_of, names, without]).encode()).hexdigest()
     if target.exists() and not overwrite:
+        shutil.rmtree(kept, ignore_errors=True)  # what an interruption right at the end left
         return _finished(target, conversion, cochlea.membrane.channels)
 
     kept.mkdir(parents=True, exist_ok=True)
@@ -161,5 +162,5 @@ def convert_folder(
         },
         channels=cochlea.membrane.channels,
     )
-    shutil.rmtree(kept)
+    shutil.rmtree(kept, ignore_errors=True)
     return Report(target, len(good), made, skipped, tuple(names))

@@ -75,8 +75,13 @@ def _from_table(path: Path, names: Collection[str]) -> tuple[list[Recording], li
     if not {"file", "label"} <= set(rows.fieldnames or ()):
         raise InputError(f"columns of the table {path}", list(rows.fieldnames or ()), "file, label and perhaps speaker",
                          "the first line names the columns, separated by commas or tabs")  # fmt: skip
+    try:
+        lines = list(rows)
+    except csv.Error as error:
+        raise InputError(f"line {rows.line_num} of the table {path}", "unreadable", "a file and its label",
+                         str(error)) from None  # fmt: skip
     found: dict[str, Recording] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(lines, start=2):
         name, label = (row["file"] or "").strip(), (row["label"] or "").strip()
         if not name or not label:
             raise InputError(f"line {number} of the table {path}", list(row.values()), "a file and its label")

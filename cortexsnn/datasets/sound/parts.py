@@ -96,7 +96,7 @@ def _make(part: Part, cochlea: Cochlea) -> str:
     """Make a part; return why it can't be made, or nothing."""
     try:
         sound = read(part.sound)
-        name = np.frombuffer(hashlib.sha256(part.name.encode()).digest(), dtype="<u4")
+        name = np.frombuffer(hashlib.sha256(os.fsencode(part.name)).digest(), dtype="<u4")
         times_s, units = cochlea.spikes(sound, np.random.default_rng([part.seed, *name.tolist()]))
     except InputError as error:
         return str(error)
