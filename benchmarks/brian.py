@@ -43,7 +43,7 @@ def main() -> None:
             where, start = machine("brian2", "numpy", "torch"), time.monotonic()
             results[name] = SECTIONS[name](settings)
             results.setdefault("machine", {})[name] = {**where, "seconds": time.monotonic() - start}
-            results["settings"] = {**asdict(settings), "data": str(settings.data)}
+            results["settings"] = {**asdict(settings), "data": settings.data.name}
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     show_trials(results)
