@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 
 from cortexsnn.brian import agreement, simulate
 from cortexsnn.brian.blocks import plan_of
-from cortexsnn.brian.execution import available_cores
 from cortexsnn.brian.standalone import prepare_program
+from cortexsnn.cores import usable_cores
 from cortexsnn.network import Network, spike_inputs
 
 KINDS = ("dense", "convolutional")
@@ -81,7 +81,7 @@ def build(settings: Settings) -> dict[str, Any]:
     for kind in tqdm(KINDS, desc="build", unit="network"):
         network = settings.network(kind)
         inputs = spike_inputs(network, settings.counts)
-        plan = plan_of(network, inputs, {}, (), processes=available_cores(), compiled=True)
+        plan = plan_of(network, inputs, {}, (), processes=usable_cores(), compiled=True)
         used = processor_seconds_of_children()
         seconds, _ = seconds_of(prepare_program, plan, "float64", progress=False)
         found[kind] = {
@@ -122,7 +122,7 @@ def trials(settings: Settings) -> dict[str, Any]:
         found[kind] = {
             "trials": number,
             "steps": settings.steps,
-            "cores": available_cores(),
+            "cores": usable_cores(),
             "ms_per_trial": per_trial,
             "new_weights_ms_per_trial": 1000 * second_s / number,
             "new_weights_first_block_s": launched[0] - start,
@@ -151,7 +151,7 @@ def peers(settings: Settings) -> dict[str, Any]:
         own = {name: int(recording[name].sizes["spike"]) for name in fired}
         by_hand = {}
         for name in settings.by_hand:
-            other = handwritten(network, counts, same_flags=name == "same flags", jobs=available_cores())
+            other = handwritten(network, counts, same_flags=name == "same flags", jobs=usable_cores())
             unequal, total = differing(recording, other["spikes"], settings.steps)
             by_hand[name] = {
                 **other["times"],

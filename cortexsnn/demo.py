@@ -6,7 +6,6 @@ The demonstration uses the same verbs and files as everyone else, so each statio
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from tqdm.auto import tqdm
 import cortexsnn
 from cortexsnn import pipeline
 from cortexsnn.brian.program import require_compiler
+from cortexsnn.cores import usable_cores
 from cortexsnn.errors import InputError
 from cortexsnn.files import write_text
 from cortexsnn.report import write_report
@@ -94,11 +94,6 @@ def _measuring_steps(run: Path, seed: int, settings: _Settings) -> list[_Step]:
     ]  # fmt: skip
 
 
-def _cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _start(step: _Step, run: Path) -> subprocess.Popen[bytes]:
     """Run a verb in a process of its own, with its output in the log of the run."""
     run.mkdir(parents=True, exist_ok=True)
@@ -131,7 +126,7 @@ def _run_all(todo: dict[Path, list[_Step]], done: Callable[[], int], total: int,
         with tqdm(initial=done(), total=total, desc=label, unit=unit, smoothing=0) as bar:
             while running or any(waiting.values()):
                 for run in [r for r, steps in waiting.items() if steps and r not in running]:
-                    if len(running) < _cores():
+                    if len(running) < usable_cores():
                         step = waiting[run].pop(0)
                         running[run] = _start(step, run), step
                 time.sleep(_POLL_SECONDS)

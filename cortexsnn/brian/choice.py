@@ -23,9 +23,10 @@ from cortexsnn.brian.build import Plan
 from cortexsnn.brian.costs import Costs, measure_costs, synapses_of
 from cortexsnn.brian.devices import DEVICES, PRECISIONS
 from cortexsnn.brian.equations import NeuronModels
-from cortexsnn.brian.execution import Inputs, available_cores
+from cortexsnn.brian.execution import Inputs
 from cortexsnn.brian.program import cached_program, plan_key, require_compiler
 from cortexsnn.checks import choice, whole
+from cortexsnn.cores import usable_cores
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, SpikeInput, spike_inputs
 
@@ -316,7 +317,7 @@ def choose_device(
     """
     inputs = spike_inputs(network, counts)
     choice("precision", precision, PRECISIONS)
-    programs = available_cores() if processes is None else whole("processes", processes, 1)
+    programs = usable_cores() if processes is None else whole("processes", processes, 1)
     known = measure_costs(network, inputs, models) if costs is None else costs
     estimates = []
     for name, device in DEVICES.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from itertools import groupby
@@ -15,14 +14,9 @@ from cortexsnn.brian.build import Plan
 from cortexsnn.brian.layout import TrialState
 from cortexsnn.network import SpikeInput
 
-__all__ = ["available_cores", "run_blocks"]
+__all__ = ["run_blocks"]
 
 Inputs = Mapping[str, SpikeInput]
-
-
-def available_cores() -> int:
-    """Number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _counts(inputs: Inputs, trials: range, steps: range) -> dict[str, NDArray[np.uint8]]:

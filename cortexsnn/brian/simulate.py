@@ -15,9 +15,10 @@ from cortexsnn.brian.choice import choose_device
 from cortexsnn.brian.collected import collect
 from cortexsnn.brian.devices import PRECISIONS, device_named
 from cortexsnn.brian.equations import NeuronModels
-from cortexsnn.brian.execution import available_cores, run_blocks
+from cortexsnn.brian.execution import run_blocks
 from cortexsnn.brian.values import network_values
 from cortexsnn.checks import choice, whole
+from cortexsnn.cores import usable_cores
 from cortexsnn.network import Network, SpikeInput, spike_inputs
 
 __all__ = ["simulate"]
@@ -103,7 +104,7 @@ def simulate(
     chosen = device_named(device)
     at_once = 1
     if chosen.parallel:
-        at_once = available_cores() if processes is None else whole("processes", processes, 1)
+        at_once = usable_cores() if processes is None else whole("processes", processes, 1)
     plan = plan_of(network, inputs, models or {}, record_potential, processes=at_once, compiled=chosen.compiled)
     one = next(iter(inputs.values()))
     values = network_values(network, plan.models)

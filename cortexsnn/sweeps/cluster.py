@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from cortexsnn.errors import InputError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["connected", "most_tries", "require_dask", "usable_cores"]
+__all__ = ["connected", "most_tries", "require_dask"]
 
 _ALLOWED_FAILURES = "distributed.scheduler.allowed-failures"
 
@@ -30,21 +29,6 @@ _KEEP_MEMORY = {
 
 # Workers count themselves how often a run was begun; Dask only has to end what kills them before they can count.
 _MOST_DEATHS = 100
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> usable_cores() >= 1
-    True
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_dask() -> None:

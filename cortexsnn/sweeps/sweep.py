@@ -16,10 +16,11 @@ import xarray as xr
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
+from cortexsnn.cores import usable_cores
 from cortexsnn.errors import InputError
 from cortexsnn.files import existing_file, write_text
 from cortexsnn.results import save_dataset
-from cortexsnn.sweeps.cluster import connected, most_tries, require_dask, usable_cores
+from cortexsnn.sweeps.cluster import connected, most_tries, require_dask
 from cortexsnn.sweeps.description import canonical, run_hash
 from cortexsnn.sweeps.record import Record, forget_failure, read_record, run_folder, write_description, write_failure
 from cortexsnn.sweeps.store import SCHEMA, tabulate

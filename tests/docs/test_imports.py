@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "cortexsnn"
 
 # A room may import those named here, itself, and the foundations below.
-FOUNDATIONS = {"checks", "errors", "files", "provenance", "results"}
+FOUNDATIONS = {"checks", "cores", "errors", "files", "provenance", "results"}
 ALLOWED = {
     "hierarchy": set(),
     "network": {"hierarchy"},

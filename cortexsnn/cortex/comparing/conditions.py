@@ -10,7 +10,7 @@ from scipy import stats
 
 from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.areas import SAMPLES, Areas
-from cortexsnn.cortex.comparing.layers import Layers, joined_notes
+from cortexsnn.cortex.comparing.layers import Layers
 from cortexsnn.cortex.comparing.layout import Part
 from cortexsnn.cortex.comparing.networks import LAYERS_FOR_TEST, slope_replicates
 from cortexsnn.cortex.statistics import (
@@ -24,6 +24,7 @@ from cortexsnn.cortex.statistics import (
     smallest_p_of_order,
     what_can_be_shown,
 )
+from cortexsnn.cortex.statistics.inputs import joined
 from cortexsnn.errors import InputError
 
 __all__ = ["LAYER_STATISTICS", "condition_part", "left_out", "mean_slope"]
@@ -128,7 +129,7 @@ def _pooled(
         inner = "; errors of the timescales are not known"
     unknown = sum(not layers.has_errors[layers.used].all() for layers in networks)
     some = f"{unknown} of {len(networks)} networks have layers without an interval" if unknown > 0 else ""
-    return found, joined_notes(f"{len(networks)} networks drawn again{inner}", some)
+    return found, joined(f"{len(networks)} networks drawn again{inner}", some)
 
 
 def _mixed(networks: Sequence[Layers], confidence: float) -> dict[str, float | str]:
@@ -242,19 +243,19 @@ def condition_part(
             slope_low=nan if pooled is None else pooled.low,
             slope_high=nan if pooled is None else pooled.high,
             slope_standard_error=nan if pooled is None else pooled.standard_error,
-            slope_note=joined_notes(few, drawn),
+            slope_note=joined(few, drawn),
             p_value=signs.p_value,
             p_is_exact=signs.p_is_exact,
             p_standard_error=signs.p_standard_error,
             smallest_possible_p=signs.smallest_possible_p,
-            note=joined_notes(few, signs.note),
+            note=joined(few, signs.note),
             ratio=ratio,
             ratio_low=ratio_low,
             ratio_high=ratio_high,
             shows=_shows(networks, counted, areas),
         )
         mixed = _mixed(counted, confidence)
-        add("condition_mixed", **mixed | {"note": joined_notes(few, str(mixed["note"]))})
+        add("condition_mixed", **mixed | {"note": joined(few, str(mixed["note"]))})
         tests = [_shuffled(counted, statistic, rng) for statistic in LAYER_STATISTICS]
         add("shuffled", **{key: [one[key] for one in tests] for key in tests[0]})
         beside = [_difference(pooled, cortex[sample]) for sample in SAMPLES]

@@ -12,10 +12,9 @@ import numpy as np
 from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.areas import SAMPLES
 from cortexsnn.cortex.comparing.conditions import left_out
-from cortexsnn.cortex.comparing.layers import joined_notes
 from cortexsnn.cortex.comparing.layout import Part
 from cortexsnn.cortex.statistics import Bootstrap, SignFlipTest, holm, paired_comparison, sign_flip_test
-from cortexsnn.cortex.statistics.inputs import SIGNIFICANT
+from cortexsnn.cortex.statistics.inputs import SIGNIFICANT, joined
 from cortexsnn.errors import InputError
 
 __all__ = ["Contrast", "conditions_of", "contrast_part", "contrasts_of"]
@@ -132,7 +131,7 @@ def _test(found: SignFlipTest, *notes: str) -> dict[str, object]:
         "p_is_exact": found.p_is_exact,
         "p_standard_error": found.p_standard_error,
         "smallest_possible_p": found.smallest_possible_p,
-        "note": joined_notes(*notes, found.note),
+        "note": joined(*notes, found.note),
     }
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.areas import SAMPLES, Areas, Sample
-from cortexsnn.cortex.comparing.layers import joined_notes
 from cortexsnn.cortex.comparing.layout import Part
 from cortexsnn.cortex.statistics import (
     METHODS,
@@ -20,6 +19,7 @@ from cortexsnn.cortex.statistics import (
     residual_bootstrap_slope,
     spatial_correlation,
 )
+from cortexsnn.cortex.statistics.inputs import joined
 from cortexsnn.errors import InputError
 
 __all__ = ["cortex_part", "cortex_slopes"]
@@ -114,7 +114,7 @@ def _spatial(sample: Sample, rng: np.random.Generator) -> tuple[float, str]:
         found = spatial_correlation(sample.place, np.log(sample.tau_ms), distances_between(sample.position_mm), rng=rng)
     except InputError as error:
         return float("nan"), f"no spatial null: needs {error.expected}"
-    return found.p_value, joined_notes(f"Moran surrogates; Moran's I of tau {found.moran_y:.2f}", found.note)
+    return found.p_value, joined(f"Moran surrogates; Moran's I of tau {found.moran_y:.2f}", found.note)
 
 
 def _of_sample(
@@ -134,7 +134,7 @@ def _of_sample(
     words = line.note.replace("layers", "areas")
     p_value, spatial_note = _spatial(points, rng)
     return {f"cortex_{key}": [getattr(one, key) for one in found] for key in keys} | {
-        "cortex_note": [joined_notes(no_place, one.note) for one in found],
+        "cortex_note": [joined(no_place, one.note) for one in found],
         "cortex_n": points.tau_ms.size,
         "cortex_slope": line.slope,
         "cortex_slope_low": np.nan if slope is None else slope.low,
@@ -142,9 +142,7 @@ def _of_sample(
         "cortex_slope_standard_error": np.nan if slope is None else slope.standard_error,
         "cortex_slope_theil_sen": robust.slope,
         "cortex_slope_status": line.status.value,
-        "cortex_slope_note": joined_notes(
-            no_place, words, _drawn_again(points, slope), "" if slope is None else slope.note
-        ),
+        "cortex_slope_note": joined(no_place, words, _drawn_again(points, slope), "" if slope is None else slope.note),
         "cortex_ratio": _ratio(points),
         "cortex_spatial_p_value": p_value,
         "cortex_spatial_note": spatial_note,
@@ -172,9 +170,9 @@ def cortex_part(
     means = _of_sample(areas.means, slopes[SAMPLES[0]], no_place, confidence, rng)
     observations = means
     if not _is_once(areas):
-        caution = joined_notes(_NOT_EXCHANGEABLE, no_place)
+        caution = joined(_NOT_EXCHANGEABLE, no_place)
         observations = _of_sample(areas.observations, slopes[SAMPLES[1]], no_place, confidence, rng)
-        observations["cortex_note"] = [joined_notes(caution, note) for note in observations["cortex_note"]]
+        observations["cortex_note"] = [joined(caution, note) for note in observations["cortex_note"]]
     columns = {name: [means[name], observations[name]] for name in means}
     tails = 100 * (1 - confidence) / 2
     low, high = np.percentile(areas.replicates, [tails, 100 - tails], axis=1)

@@ -18,7 +18,7 @@ from cortexsnn.cortex.statistics import relative_depth
 from cortexsnn.errors import InputError
 from cortexsnn.timescales import Status
 
-__all__ = ["NEURON_STATISTICS", "REPLICATES", "Layers", "joined_notes", "read_layers", "split_log_normal"]
+__all__ = ["NEURON_STATISTICS", "REPLICATES", "Layers", "read_layers", "split_log_normal"]
 
 # Of each layer; means over networks draw from them again.
 REPLICATES = 500
@@ -84,17 +84,6 @@ class Layers:
     def height(self) -> Values:
         """Relative depth, 0 at the first layer and 1 at the last, whether or not they have timescales."""
         return relative_depth(self.depth, bottom=1, top=float(self.depth.max()))
-
-
-def joined_notes(*notes: str) -> str:
-    """Put notes in a row, each once; empty ones are left out.
-
-    Examples
-    --------
-    >>> joined_notes("one layer", "", "one layer", "ties")
-    'one layer; ties'
-    """
-    return "; ".join(dict.fromkeys(note for note in notes if note))
 
 
 def split_log_normal(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from cortexsnn.cortex.comparing.areas import Areas
-from cortexsnn.cortex.comparing.layers import Layers, joined_notes
+from cortexsnn.cortex.comparing.layers import Layers
 from cortexsnn.cortex.comparing.layout import Part
 from cortexsnn.cortex.statistics import nearest_areas
+from cortexsnn.cortex.statistics.inputs import joined
 
 __all__ = ["nearest_part"]
 
@@ -66,7 +67,7 @@ def nearest_part(networks: Sequence[Layers], areas: Areas, rng: np.random.Genera
             share[row, place] = probability[row, place, closest]
             more = f"{names[likeliest]} is nearest more often ({probability[row, place, likeliest]:.0%})"
             more = "" if likeliest == closest else more
-            notes[row][place] = joined_notes(more, found.notes[index], _open_end(layers, place))
+            notes[row][place] = joined(more, found.notes[index], _open_end(layers, place))
     return {
         "nearest_area": np.array(nearest),
         "nearest_area_tau_ms": tau_ms,

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.checks import Values
-from cortexsnn.cortex.comparing.layers import Layers, joined_notes
+from cortexsnn.cortex.comparing.layers import Layers
 from cortexsnn.cortex.comparing.layout import Part
 from cortexsnn.cortex.statistics import METHODS, least_squares_slopes, log_slope, rank_correlation
+from cortexsnn.cortex.statistics.inputs import joined
 
 __all__ = ["LAYERS_FOR_TEST", "layer_part", "network_part", "slope_replicates"]
 
@@ -115,12 +116,12 @@ def network_part(networks: Sequence[Layers], confidence: float, rng: np.random.G
             columns.setdefault(name, []).append(value)
 
     for layers in networks:
-        used, missing = layers.used, joined_notes(*layers.notes, _missing(layers))
+        used, missing = layers.used, joined(*layers.notes, _missing(layers))
         depth, height, tau_ms = layers.depth[used], layers.height[used], layers.tau_ms[used]
         found = [rank_correlation(depth, np.log(tau_ms), method, rng=rng) for method in METHODS]
         for key in ("coefficient", "p_value", "p_is_exact", "p_standard_error", "smallest_possible_p"):
             add(**{f"order_{key}": [getattr(one, key) for one in found]})
-        add(order_note=[joined_notes(missing, _ties(layers), one.note) for one in found])
+        add(order_note=[joined(missing, _ties(layers), one.note) for one in found])
         line = log_slope(height, tau_ms, confidence=confidence)
         robust = log_slope(height, tau_ms, "theil-sen", confidence=confidence)
         low, high = _measured_interval(layers, confidence)
@@ -136,7 +137,7 @@ def network_part(networks: Sequence[Layers], confidence: float, rng: np.random.G
             slope_measured_high=high,
             slope_theil_sen=robust.slope,
             slope_status=line.status.value,
-            slope_note=joined_notes(missing, _few_layers(used.size), own, _undefined(layers)),
+            slope_note=joined(missing, _few_layers(used.size), own, _undefined(layers)),
             ratio=ratio,
             ratio_low=ratio_low,
             ratio_high=ratio_high,

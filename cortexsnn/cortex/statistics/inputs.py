@@ -100,5 +100,5 @@ def checked_level(level: Any) -> float:
 
 
 def joined(*notes: str) -> str:
-    """Join what is to be kept in mind."""
-    return "; ".join(note for note in notes if note)
+    """Put what is to be kept in mind in a row, each once; empty notes are left out."""
+    return "; ".join(dict.fromkeys(note for note in notes if note))

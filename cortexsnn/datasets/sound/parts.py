@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from cortexsnn.cores import usable_cores
 from cortexsnn.datasets.sound.audio import read
 from cortexsnn.datasets.sound.cochlea import Cochlea
 from cortexsnn.errors import InputError
 from cortexsnn.files import replacing
 
-__all__ = ["Part", "convert", "part_of", "read_part", "usable_cores"]
+__all__ = ["Part", "convert", "part_of", "read_part"]
 
 # Sending a process the cochlea's table takes as long as some tens of milliseconds of sound.
 _PARTS_AT_ONCE = 8
@@ -69,11 +70,6 @@ def part_of(sound: Path, name: str, seed: int, cochlea: Cochlea, folder: Path) -
         while block := file.read(1 << 20):
             digest.update(block)
     return Part(sound, name, seed, folder / f"{digest.hexdigest()}.npz")
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_part(part: Part) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
