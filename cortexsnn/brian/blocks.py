@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.brian.build import Plan, known_populations
-from cortexsnn.brian.equations import NeuronModels, models_of
+from cortexsnn.brian.circuit import Circuit, circuit_of
+from cortexsnn.brian.equations import NeuronModels
 from cortexsnn.brian.layout import TrialLayout, TrialState
 from cortexsnn.network import Network, SpikeInput
 from cortexsnn.recording import RecordedPopulation
@@ -82,7 +83,7 @@ def layout_of_blocks(
 
 
 def plan_of(
-    network: Network,
+    network: Network | Circuit,
     inputs: Mapping[str, SpikeInput],
     models: NeuronModels,
     record_potential: Collection[str],
@@ -94,8 +95,9 @@ def plan_of(
 
     Parameters
     ----------
-    network : Network
+    network : Network or Circuit
     inputs : mapping from str to SpikeInput
+        In the time steps in which the circuit runs.
     models : mapping from str to NeuronModel
     record_potential : collection of str
     processes : int
@@ -108,14 +110,15 @@ def plan_of(
     Plan
     """
     one = next(iter(inputs.values()))
-    recorded = tuple(known_populations(network, record_potential))
-    width = sum(p.size for p in network.order if p.kind == "readout" or p.name in recorded)
-    layout, continuing = layout_of_blocks(network, one.trials, one.steps, width, processes=processes, compiled=compiled)
+    chosen = circuit_of(network, models)
+    runs = chosen.network
+    recorded = tuple(known_populations(runs, record_potential))
+    width = sum(p.size for p in runs.order if p.kind == "readout" or p.name in recorded)
+    layout, continuing = layout_of_blocks(runs, one.trials, one.steps, width, processes=processes, compiled=compiled)
     return Plan(
-        network,
+        chosen,
         layout,
         frozenset(name for name, given in inputs.items() if given.graded),
-        models_of(network, models),
         recorded,
         continuing,
     )
@@ -166,7 +169,13 @@ class Monitored:
 class Runner(Protocol):
     """A device with a network in it, ready to run one block after another."""
 
-    def run(self, counts: Counts, before: Counts | None = None, state: TrialState | None = None) -> Monitored:
+    def run(
+        self,
+        counts: Counts,
+        before: Counts | None = None,
+        state: TrialState | None = None,
+        seed: int | None = None,
+    ) -> Monitored:
         """Run one block.
 
         Parameters
@@ -176,6 +185,8 @@ class Runner(Protocol):
             Input of the steps before the block.
         state : TrialState, optional
             Where the block before ended.
+        seed : int, optional
+            Of the random numbers that the circuit asks for, from 0 to 2**32 - 1.
 
         Returns
         -------

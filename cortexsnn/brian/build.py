@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +11,13 @@ import brian2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cortexsnn.brian.equations import NeuronModel, NeuronModels, models_of, neuron_group, on_pre
-from cortexsnn.brian.layout import TrialLayout, replay_name, separate_trials, start_name, state_variables
+from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit_of
+from cortexsnn.brian.equations import NeuronModel, NeuronModels, neuron_group
+from cortexsnn.brian.fine_input import on_fine_steps
+from cortexsnn.brian.layout import TrialLayout, inside, replay_name, separate_trials, start_name, state_variables
 from cortexsnn.brian.schedule import FEEDBACK_SLOT, slot, slots
 from cortexsnn.brian.sources import count_variable, source_group
-from cortexsnn.brian.values import network_values, set_values, start_values, started_variables, synapses_name
+from cortexsnn.brian.values import circuit_values, set_values, start_values, started_variables, synapses_name
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection, input_counts
 
@@ -28,24 +30,21 @@ class Plan:
 
     Parameters
     ----------
-    network : Network
-        Only its structure counts.
+    circuit : Circuit
+        Only its structure and its code count.
     layout : TrialLayout
         Where the trials stand in one run.
     graded : frozenset of str
         Input populations in which a channel may have several spikes in a step.
-    models : mapping from str to NeuronModel
-        Of all populations (`cortexsnn.brian.equations.models_of`).
     record_potential : tuple of str
         Populations whose potential is monitored.
     continuing : bool
         Whether the run is a block of a longer trial.
     """
 
-    network: Network
+    circuit: Circuit
     layout: TrialLayout
     graded: frozenset[str]
-    models: Mapping[str, NeuronModel]
     record_potential: tuple[str, ...] = ()
     continuing: bool = False
 
@@ -56,7 +55,12 @@ class Plan:
             "layout": [self.layout.trials, self.layout.steps, self.layout.gap],
             "graded": sorted(self.graded),
             "models": {
-                name: {**asdict(model), "initial": sorted(model.initial)} for name, model in self.models.items()
+                name: {**vars(model), "initial": sorted(model.initial), "memory": list(model.memory)}
+                for name, model in self.models.items()
+            },
+            "synapses": {
+                name: {"equations": model.equations, "on_pre": model.on_pre, "weights": sorted(model.weights)}
+                for name, model in self.circuit.synapses.items()
             },
             "record_potential": list(self.record_potential),
             "continuing": self.continuing,
@@ -64,18 +68,35 @@ class Plan:
 
     @classmethod
     def from_described(cls, described: Mapping[str, Any], network: Network) -> Plan:
-        """The plan for a network of the described structure."""
+        """The plan for a network of the described structure; numbers that models have of their own are left out."""
+        neurons = {
+            name: NeuronModel(
+                **{**model, "initial": dict.fromkeys(model["initial"], 0.0), "memory": tuple(model["memory"])}
+            )
+            for name, model in described["models"].items()
+        }
+        of = {projection.name: projection.weight for projection in network.projections}
+        synapses = {
+            name: SynapseModel(model["equations"], model["on_pre"], dict.fromkeys(model["weights"], of[name]))
+            for name, model in described["synapses"].items()
+        }
         return cls(
-            network,
+            Circuit(network, {p.name: neurons[p.name] for p in network.order}, synapses),
             TrialLayout(*described["layout"]),
             frozenset(described["graded"]),
-            {
-                name: NeuronModel(**{**model, "initial": dict.fromkeys(model["initial"], 0.0)})
-                for name, model in described["models"].items()
-            },
             tuple(described["record_potential"]),
             described["continuing"],
         )
+
+    @property
+    def network(self) -> Network:
+        """Populations and projections."""
+        return self.circuit.network
+
+    @property
+    def models(self) -> Mapping[str, NeuronModel]:
+        """Models of all populations but the inputs."""
+        return self.circuit.neurons
 
     @cached_property
     def state(self) -> dict[str, list[str]]:
@@ -116,10 +137,10 @@ class Assembled:
 
 def _synapses(
     projection: Projection,
+    model: SynapseModel,
     tap: int,
     source: brian2.NeuronGroup,
     target: brian2.NeuronGroup,
-    population: Population,
     *,
     feedforward: bool,
     graded: bool,
@@ -129,14 +150,14 @@ def _synapses(
     synapses = brian2.Synapses(
         source,
         target,
-        "w : 1",
-        on_pre=on_pre(population, feedforward=feedforward, weight=f"w*{count_variable(delay)}_pre" if graded else "w"),
+        model.equations,
+        on_pre=model.code(f"{count_variable(delay)}_pre" if graded else ""),
         delay=(delay if feedforward else delay - 1) * source.clock.dt,
         clock=source.clock,
         name=synapses_name(projection, tap),
     )
     synapses.connect()  # Brian2 numbers synapses source by source
-    synapses.pre.when = slot("synapses", population.name) if feedforward else FEEDBACK_SLOT
+    synapses.pre.when = slot("synapses", projection.target) if feedforward else FEEDBACK_SLOT
     return synapses
 
 
@@ -170,7 +191,10 @@ def _group(
     known = brian2.Equations(model.equations)
     unit = {v: known[v].unit for v in plan.started[name]}
     parameters = "".join(f"\n{start_name(v)} : {unit[v]!r} (constant)" for v in plan.started[name])
-    model = replace(model, equations=model.equations + parameters)
+    model = replace(model, equations=f"{model.equations}\n{parameters}")
+    if plan.layout.gap and "v" in model.initial and population.kind == "lif":
+        # Where rest is not 0, a neuron that is held at 0 could fire.
+        model = replace(model, threshold=f"({model.threshold}) and {inside(plan.layout)} > 0")
     if not plan.continuing or population.kind != "lif":
         return neuron_group(population, model, clock), None
     # Beyond its end Brian2 repeats the last row of a table, so that one has to be silent.
@@ -211,6 +235,12 @@ def assemble(plan: Plan, rasters: Mapping[str, NDArray[np.uint8]]) -> Assembled:
         if replay is not None:
             replays[name] = replay
         group.state_updater.when = slot("decay", name)
+        for code, phase in (
+            (plan.models[name].before_decay, "decay"),
+            (plan.models[name].before_threshold, "threshold"),
+        ):
+            if code:
+                group.run_regularly(code, when=slot(phase, name), order=-2, name=f"{name}_before_{phase}")
         if population.kind == "lif":
             group.thresholder["spike"].when = slot("threshold", name)
             group.resetter["spike"].when = slot("reset", name)
@@ -221,10 +251,10 @@ def assemble(plan: Plan, rasters: Mapping[str, NDArray[np.uint8]]) -> Assembled:
         parts.extend(
             _synapses(
                 projection,
+                plan.circuit.synapses[projection.name],
                 tap,
                 groups[projection.source],
                 groups[projection.target],
-                network[projection.target],
                 feedforward=network.is_feedforward(projection),
                 graded=projection.source in plan.graded,
             )
@@ -243,17 +273,21 @@ def layout_of(network: Network, counts: Mapping[str, NDArray[np.uint8]]) -> Tria
     return TrialLayout(1, steps, 0) if trials == 1 else TrialLayout.for_network(network, trials, steps)
 
 
-def trials_of(network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, NDArray[np.uint8]]:
-    """Checked input spikes by population, shape (trial, time, channel); a single trial may come without that axis."""
-    several = counts if isinstance(counts, Mapping) else {p.name: counts for p in network.inputs[:1]}
-    return input_counts(
-        network,
+def trials_of(circuit: Circuit, counts: ArrayLike | Mapping[str, ArrayLike]) -> dict[str, NDArray[np.uint8]]:
+    """Checked input spikes by population, shape (trial, time, channel); a single trial may come without that axis.
+
+    They are given in the steps of the input, and returned in those in which the circuit runs.
+    """
+    several = counts if isinstance(counts, Mapping) else {p.name: counts for p in circuit.network.inputs[:1]}
+    checked = input_counts(
+        circuit.network,
         {name: np.asarray(c)[np.newaxis] if np.ndim(c) == 2 else np.asarray(c) for name, c in several.items()},
     )
+    return {name: on_fine_steps(values, circuit.steps_per_bin) for name, values in checked.items()}
 
 
 def build(
-    network: Network,
+    network: Network | Circuit,
     counts: ArrayLike | Mapping[str, ArrayLike],
     *,
     models: NeuronModels | None = None,
@@ -263,7 +297,8 @@ def build(
 
     Parameters
     ----------
-    network : Network
+    network : Network or Circuit
+        A circuit says what else than the exact twin it shall be (`cortexsnn.brian.circuit`).
     counts : array of int, shape (time, channel) or (trial, time, channel), or mapping from input population to such
         Input spikes. Several trials follow one another in one run, each after a gap in which every trace of the last
         one dies away.
@@ -302,18 +337,18 @@ def build(
     >>> simulation["hidden1_spikes"].t / brian2.ms
     array([10., 30.])
     """
-    checked = trials_of(network, counts)
+    chosen = circuit_of(network, models)
+    checked = trials_of(chosen, counts)
     plan = Plan(
-        network,
-        layout_of(network, checked),
+        chosen,
+        layout_of(chosen.network, checked),
         frozenset(name for name, values in checked.items() if values.max(initial=0) > 1),
-        models_of(network, models or {}),
-        tuple(known_populations(network, record_potential)),
+        tuple(known_populations(chosen.network, record_potential)),
     )
     # Beyond its end Brian2 repeats the last row of a raster, so that one has to be silent.
     rasters = {name: np.pad(plan.layout.raster(values), ((0, 1), (0, 0))) for name, values in checked.items()}
     simulation = assemble(plan, rasters).simulation
-    set_values(simulation, {**network_values(network, plan.models), **start_values(plan.models, plan.started, None)})
+    set_values(simulation, {**circuit_values(chosen), **start_values(plan.models, plan.started, None)})
     if not plan.layout.gap:
         for name, variables in plan.started.items():
             for variable in variables:

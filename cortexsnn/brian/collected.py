@@ -20,6 +20,7 @@ from cortexsnn.brian.blocks import Block, BlockResult
 from cortexsnn.brian.build import Plan
 from cortexsnn.brian.execution import Inputs
 from cortexsnn.brian.layout import TrialState
+from cortexsnn.brian.values import circuit_values
 from cortexsnn.errors import InputError
 from cortexsnn.files import replacing, write_text
 from cortexsnn.network import ArrayInput
@@ -48,7 +49,9 @@ class Collector(Protocol):
 class _Run:
     """What all parts of a recording have in common."""
 
-    def __init__(self, plan: Plan, inputs: Inputs, source: str, precision: str, record_input: bool) -> None:
+    def __init__(
+        self, plan: Plan, inputs: Inputs, source: str, precision: str, record_input: bool, seed: int | None
+    ) -> None:
         self.plan, self.inputs, self.source, self.record_input = plan, inputs, source, record_input
         one = next(iter(inputs.values()))
         self.trials, self.steps = one.trials, one.steps
@@ -56,9 +59,12 @@ class _Run:
         self.description: dict[str, Any] = {
             "versions": versions("brian2", "numpy"),
             "precision": precision,
+            "changes": list(plan.circuit.changes),
             # How to make input again that was made while the run went on; an array says nothing of that.
             "input": {n: given.describe() for n, given in inputs.items() if not isinstance(given, ArrayInput)},
         }
+        if seed is not None:
+            self.description["seed"] = seed
 
     def with_input(self, result: BlockResult) -> list[RecordedPopulation]:
         """All populations of a block, inputs first where they are recorded."""
@@ -202,9 +208,18 @@ class OnDisk:
         return recording.load(self.path)
 
 
+def _hash(values: NDArray[np.floating]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+
+
 def _identity(run: _Run) -> str:
     described = {**run.plan.described(), **run.description, "source": run.source, "network": run.fingerprint}
-    described["initial"] = {name: dict(model.initial) for name, model in run.plan.models.items()}
+    described["values"] = {" ".join(name): _hash(value) for name, value in circuit_values(run.plan.circuit).items()}
+    described["start"] = {
+        f"{name} {variable}": _hash(np.asarray(value, dtype=np.float64))
+        for name, model in run.plan.models.items()
+        for variable, value in model.initial.items()
+    }
     described["arrays"] = {n: given.describe() for n, given in run.inputs.items() if isinstance(given, ArrayInput)}
     described["recorded"] = [run.trials, run.steps, run.record_input]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
@@ -212,7 +227,14 @@ def _identity(run: _Run) -> str:
 
 @contextmanager
 def collect(
-    plan: Plan, inputs: Inputs, path: str | Path | None, source: str, precision: str, *, record_input: bool
+    plan: Plan,
+    inputs: Inputs,
+    path: str | Path | None,
+    source: str,
+    precision: str,
+    *,
+    record_input: bool,
+    seed: int | None = None,
 ) -> Iterator[Collector]:
     """A place for the results of a run.
 
@@ -226,6 +248,8 @@ def collect(
         What makes the recording.
     precision : str
     record_input : bool
+    seed : int, optional
+        Of the random numbers that the circuit asks for.
 
     Yields
     ------
@@ -236,7 +260,7 @@ def collect(
     InputError
         If another run writes to `path`, or the parts there belong to another run.
     """
-    run = _Run(plan, inputs, source, precision, record_input)
+    run = _Run(plan, inputs, source, precision, record_input, seed)
     if path is None:
         yield InMemory(run)
         return

@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike
 
 from cortexsnn.brian.blocks import Monitored
 from cortexsnn.brian.build import known_populations, layout_of, trials_of
-from cortexsnn.brian.equations import NeuronModel, models_of, neuron_group, on_pre
+from cortexsnn.brian.circuit import SynapseModel, circuit
+from cortexsnn.brian.equations import NeuronModel, neuron_group, on_pre
 from cortexsnn.brian.layout import TrialLayout, state_variables
 from cortexsnn.brian.run import plan_by_hand, recorded
 from cortexsnn.brian.runtime import monitored
 from cortexsnn.brian.sources import count_variable, source_group
-from cortexsnn.brian.values import network_values, set_values, synapses_name
+from cortexsnn.brian.values import circuit_values, set_values, synapses_name
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
 
@@ -167,7 +168,9 @@ def _synapses(
         source,
         target,
         "w : 1",
-        on_pre=on_pre(population, feedforward=False, weight=f"w*{count_variable(wait)}_pre" if graded else "w"),
+        on_pre=SynapseModel("w : 1", on_pre(population, feedforward=False)).code(
+            f"{count_variable(wait)}_pre" if graded else ""
+        ),
         delay=wait * source.clock.dt,
         clock=source.clock,
         name=synapses_name(projection, tap),
@@ -217,9 +220,9 @@ def build_in_default_order(
     array([20., 40.])
     """
     late = lags(network)
-    checked = trials_of(network, counts)
+    exact = circuit(network)
+    checked = trials_of(exact, counts)
     layout = layout_of(network, checked)
-    models = models_of(network, {})
     recorded = {*known_populations(network, record_potential), *(p.name for p in network.readouts)}
     graded = {name for name, values in checked.items() if values.max(initial=0) > 1}
     waits = {
@@ -236,7 +239,7 @@ def build_in_default_order(
         groups[name].thresholder["spike"].when = "thresholds"
     for population in network.order:
         name = population.name
-        groups[name] = _neurons(population, models[name], late[name], layout, clock)
+        groups[name] = _neurons(population, exact.neurons[name], late[name], layout, clock)
         parts += _monitors(population, groups[name], with_potential=name in recorded)
     for projection in network.projections:
         source, target = projection.source, projection.target
@@ -245,7 +248,7 @@ def build_in_default_order(
             for tap, wait in enumerate(waits[projection.name])
         ]
     simulation = brian2.Network([*groups.values(), *parts])
-    set_values(simulation, network_values(network, models))
+    set_values(simulation, circuit_values(exact))
     return simulation
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
-from cortexsnn.network import Network, Population
+from cortexsnn.network import Population
 
-__all__ = ["NeuronModel", "NeuronModels", "models_of", "neuron_group", "neuron_model", "on_pre", "parameters"]
+__all__ = ["NeuronModel", "NeuronModels", "neuron_group", "neuron_model", "on_pre", "parameters"]
 
 _MEMBRANE = """dv/dt = (drive - v)/tau : 1
 bias : 1 (constant)
@@ -47,14 +47,19 @@ class NeuronModel:
     Parameters
     ----------
     equations : str
-        As for `brian2.NeuronGroup`. The synapses add to ``v`` and divide by ``alpha`` where a spike comes early, so
-        both have to stay; what else there is may change.
+        As for `brian2.NeuronGroup`. The exact synapses add to ``v`` and divide by ``alpha`` where a spike comes early,
+        so both have to stay unless the synapses change too; what else there is may change.
     threshold, reset : str
         Condition to fire, and what a spike does to the neuron. Empty for readouts.
     method : str or None
         Numerical integration; None lets Brian2 choose.
-    initial : mapping from str to float
+    initial : mapping from str to float or array, shape (neuron,)
         Values of variables that the network knows nothing of, in SI units, at the start of every trial.
+    before_decay, before_threshold : str
+        Code that runs in every step, just before the equations go on by a step, and just before the threshold, when
+        the spikes of the step have arrived.
+    memory : tuple of str
+        Variables without a differential equation that carry something from one step to the next.
 
     Examples
     --------
@@ -76,7 +81,10 @@ class NeuronModel:
     threshold: str = ""
     reset: str = ""
     method: str | None = "exact"
-    initial: Mapping[str, float] = field(default_factory=dict)
+    initial: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
+    before_decay: str = ""
+    before_threshold: str = ""
+    memory: tuple[str, ...] = ()
 
 
 NeuronModels = Mapping[str, NeuronModel]
@@ -105,38 +113,6 @@ def neuron_model(population: Population) -> NeuronModel:
     if population.adaptation is None:
         return NeuronModel(_MEMBRANE + _LIF_DRIVE + _FIXED_THRESHOLD, "v > theta", reset)
     return NeuronModel(_MEMBRANE + _LIF_DRIVE + _ADAPTIVE_THRESHOLD, "v > theta", f"{reset}\n{_ADAPT}")
-
-
-def models_of(network: Network, given: NeuronModels) -> dict[str, NeuronModel]:
-    """The model of every population: what is given, and the exact twin for the rest.
-
-    Parameters
-    ----------
-    network : Network
-    given : mapping from str to NeuronModel
-
-    Returns
-    -------
-    dict of str to NeuronModel
-        In the order in which a step updates the populations.
-
-    Raises
-    ------
-    InputError
-        If a name is no population, or what is given is no `NeuronModel` or lacks ``v`` or ``alpha``.
-    """
-    names = [p.name for p in network.order]
-    for name, model in given.items():
-        if name not in names:
-            raise InputError("population in models", name, f"one of {', '.join(names)}")
-        if not isinstance(model, NeuronModel):
-            raise InputError(f"models['{name}']", model, "a NeuronModel",
-                             f"start from neuron_model(network['{name}']) and dataclasses.replace")  # fmt: skip
-        missing = sorted({"v", "alpha"} - set(brian2.Equations(model.equations).names))
-        if missing:
-            raise InputError(f"equations of population '{name}'", model.equations, f"a variable {missing[0]}",
-                             "the synapses of the network use v and alpha")  # fmt: skip
-    return {p.name: given.get(p.name) or neuron_model(p) for p in network.order}
 
 
 def _require_memory(tau_s: NDArray[np.float64], field_name: str, dt_s: float) -> None:
@@ -220,7 +196,7 @@ def neuron_group(population: Population, model: NeuronModel, clock: brian2.Clock
     )
 
 
-def on_pre(target: Population, *, feedforward: bool, weight: str = "w") -> str:
+def on_pre(target: Population, *, feedforward: bool) -> str:
     """What a spike does to its target.
 
     A readout takes in (1 - alpha) of its input. Feedback arrives after the step's decay, one step early, and so is
@@ -232,19 +208,18 @@ def on_pre(target: Population, *, feedforward: bool, weight: str = "w") -> str:
         Where the spike goes.
     feedforward : bool
         Whether the source is updated before the target within one step.
-    weight : str
-        What one spike brings.
 
     Returns
     -------
     str
-        Code for Brian2, in which ``w`` is the weight of the synapse.
+        Code for Brian2, in which ``w`` is the weight of the synapse and ``{count}`` stands where a weight is
+        multiplied by the number of spikes of a channel in the step (`cortexsnn.brian.SynapseModel`).
 
     Examples
     --------
     >>> readout = Population.readout("readout", 1, tau_s=0.1)
     >>> on_pre(readout, feedforward=True)
-    'v_post += (1 - alpha_post)*w'
+    'v_post += (1 - alpha_post)*w{count}'
     """
-    amount = weight if feedforward else f"{weight}/alpha_post"
+    amount = "w{count}" if feedforward else "w{count}/alpha_post"
     return f"v_post += (1 - alpha_post)*{amount}" if target.kind == "readout" else f"v_post += {amount}"

@@ -23,12 +23,21 @@ def _counts(inputs: Inputs, trials: range, steps: range) -> dict[str, NDArray[np
     return {name: one.counts(trials, steps) for name, one in inputs.items()}
 
 
+def _seed_of(block: Block, seed: int | None) -> int | None:
+    """A seed of its own for every block."""
+    if seed is None:
+        return None
+    place = (block.trials.start, block.steps.start)
+    return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0])
+
+
 def _run_in_order(
     plan: Plan,
     runner: Runner,
     inputs: Inputs,
     blocks: Iterable[Block],
     state: TrialState | None,
+    seed: int | None,
     done: Callable[[BlockResult], None],
 ) -> None:
     """Run blocks of which each goes on where the one before it ended, or one that stands alone."""
@@ -37,7 +46,8 @@ def _run_in_order(
         if plan.continuing:
             start = block.steps.start
             before = _counts(inputs, block.trials, range(max(0, start - plan.layout.gap), start))
-        seen = runner.run(_counts(inputs, block.trials, block.steps), before, state if block.steps.start else None)
+        counts = _counts(inputs, block.trials, block.steps)
+        seen = runner.run(counts, before, state if block.steps.start else None, _seed_of(block, seed))
         result = block_result(plan, block, seen)
         state = result.state
         done(result)
@@ -52,6 +62,7 @@ def run_blocks(
     *,
     processes: int = 1,
     states: Mapping[int, TrialState] | None = None,
+    seed: int | None = None,
 ) -> None:
     """Run blocks and hand over each result as soon as it is there.
 
@@ -68,16 +79,18 @@ def run_blocks(
         Blocks at once.
     states : mapping from int to TrialState, optional
         Where trials stand of which the first blocks were run before.
+    seed : int, optional
+        Of the random numbers that the circuit asks for.
     """
     known = states or {}
     chains = [list(chain) for _, chain in groupby(blocks, key=lambda block: block.trials)]
     if processes == 1:
         for chain in chains:
-            _run_in_order(plan, runner, inputs, chain, known.get(chain[0].trials.start), done)
+            _run_in_order(plan, runner, inputs, chain, known.get(chain[0].trials.start), seed, done)
         return
     with ThreadPoolExecutor(processes) as pool:
         futures = [
-            pool.submit(_run_in_order, plan, runner, inputs, chain, known.get(chain[0].trials.start), done)
+            pool.submit(_run_in_order, plan, runner, inputs, chain, known.get(chain[0].trials.start), seed, done)
             for chain in chains
         ]
         try:

@@ -14,7 +14,8 @@ import numpy as np
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION
 from numpy.typing import NDArray
 
-from cortexsnn.brian.equations import NeuronModel, NeuronModels, models_of, neuron_model, on_pre, parameters
+from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit_of, synapse_model
+from cortexsnn.brian.equations import NeuronModel, NeuronModels, neuron_model, parameters
 from cortexsnn.brian.schedule import FEEDBACK_SLOT, INPUT_SLOT, slot, slots
 from cortexsnn.brian.values import synapses_name
 from cortexsnn.network import Network, Population, Projection
@@ -116,6 +117,10 @@ def _populations(network: Network, models: NeuronModels) -> Iterator[str]:
                     ("refractory", f"no spike for {period} ({population.refractory_steps * network.dt_s * 1e3:g} ms)")
                 )
         rows.append(("integration", model.method or "chosen by Brian2"))
+        if model.before_decay:
+            rows.append(("in each step", _code(model.before_decay)))
+        if model.before_threshold:
+            rows.append(("before threshold", _code(model.before_threshold)))
         yield from _labelled(rows, 4)
         yield ""
 
@@ -137,7 +142,8 @@ def _objects(projection: Projection) -> list[str]:
     return [synapses_name(projection, tap) for tap in range(len(projection.delay_steps))]
 
 
-def _synapses(network: Network) -> Iterator[str]:
+def _synapses(chosen: Circuit) -> Iterator[str]:
+    network = chosen.network
     if not network.projections:
         yield "  none"
         yield ""
@@ -155,13 +161,13 @@ def _synapses(network: Network) -> Iterator[str]:
         words = f"a spike adds {taken} to the potential of its target"
         if not feedforward:
             words += ", divided by the decay that it still meets, one step before it counts"
-        yield from _labelled(
-            [
-                ("Synapses", ", ".join(objects)),
-                ("on_pre", f"{on_pre(target, feedforward=feedforward)}   ({words})"),
-            ],
-            4,
-        )
+        model, exact = chosen.synapses[projection.name], synapse_model(network, projection)
+        rows = [("Synapses", ", ".join(objects))]
+        if model.equations != exact.equations or model.weights:
+            rows.append(("parameters", _weights(model, projection)))
+        code = _code(model.code(""))
+        rows.append(("on_pre", f"{code}   ({words})" if model.on_pre == exact.on_pre else code))
+        yield from _labelled(rows, 4)
         yield ""
 
 
@@ -196,6 +202,15 @@ def _events(network: Network, models: NeuronModels) -> dict[str, str]:
             happens[slot("reset", name)] = f"of those that fired: {_code(model.reset) or 'nothing'}"
     happens.update({where: f"spikes arrive by {', '.join(names)}" for where, names in arriving.items()})
     return happens
+
+
+def _weights(model: SynapseModel, projection: Projection) -> str:
+    """Parameters of synapses with their ranges, in SI units."""
+    known = brian2.Equations(model.equations)
+    return ", ".join(
+        f"{name} {_range(values)} {'' if known[name].unit == 1 else known[name].unit}".rstrip()
+        for name, values in model.values(projection).items()
+    )
 
 
 def _schedule(network: Network, models: NeuronModels) -> Iterator[str]:
@@ -269,7 +284,8 @@ def _operations(population: Population, model: NeuronModel) -> int:
     equations = brian2.Equations(model.equations).values()
     moves = any(e.type == DIFFERENTIAL_EQUATION for e in equations) or population.refractory_steps > 0
     # Threshold, reset and spikes; or the potential.
-    return bool(_once_a_step(model)) + moves + (3 if population.kind == "lif" else 1)
+    own = bool(_once_a_step(model)) + bool(model.before_decay) + bool(model.before_threshold)
+    return own + moves + (3 if population.kind == "lif" else 1)
 
 
 def _resources(network: Network, models: Mapping[str, NeuronModel]) -> Iterator[str]:
@@ -304,12 +320,13 @@ def _resources(network: Network, models: Mapping[str, NeuronModel]) -> Iterator[
     )
 
 
-def explain(network: Network, *, models: NeuronModels | None = None) -> str:
+def explain(network: Network | Circuit, *, models: NeuronModels | None = None) -> str:
     """Say in words and equations what `cortexsnn.brian.build` makes of a network.
 
     Parameters
     ----------
-    network : Network
+    network : Network or Circuit
+        A circuit says what else than the exact twin it shall be (`cortexsnn.brian.circuit`).
     models : mapping from str to NeuronModel, optional
         Other equations for some populations, as for `cortexsnn.brian.build`.
 
@@ -340,16 +357,19 @@ def explain(network: Network, *, models: NeuronModels | None = None) -> str:
         parameters   tau 20 to 40 ms, bias 0, theta 1
     ...
     """
-    chosen = models_of(network, models or {})
-    channels, neurons = (sum(p.size for p in some) for some in (network.inputs, network.order))
+    whole = circuit_of(network, models)
+    runs, chosen = whole.network, whole.neurons
+    channels, neurons = (sum(p.size for p in some) for some in (runs.inputs, runs.order))
     sections = {
-        "Populations": _populations(network, chosen),
-        "Synapses": _synapses(network),
-        "One time step, in order": _schedule(network, chosen),
-        "Why no spike is late": _against_lags(network, chosen),
-        "What it takes": _resources(network, chosen),
+        "Populations": _populations(runs, chosen),
+        "Synapses": _synapses(whole),
+        "One time step, in order": _schedule(runs, chosen),
+        "Why no spike is late": _against_lags(runs, chosen),
+        "What it takes": _resources(runs, chosen),
     }
-    lines = [f"Network of {channels:,} input channels and {neurons:,} neurons, time step {network.dt_s * 1e3:g} ms", ""]
+    lines = [f"Network of {channels:,} input channels and {neurons:,} neurons, time step {runs.dt_s * 1e3:g} ms", ""]
+    if whole.changes:
+        lines += ["Not the exact twin:", *(line for change in whole.changes for line in _wrapped(change, "- ")), ""]
     for title, section in sections.items():
         lines += [title, "-" * len(title), *section]
     return "\n".join(lines)

@@ -120,7 +120,7 @@ class TrialState:
 
 
 def state_variables(model: NeuronModel) -> list[str]:
-    """Variables that remember: V, and all others that a differential equation drives.
+    """Variables that remember: V, all others that a differential equation drives, and those that the model names.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def state_variables(model: NeuronModel) -> list[str]:
     >>> state_variables(neuron_model(adaptive))
     ['a', 'v']
     """
-    return sorted({"v", *brian2.Equations(model.equations).diff_eq_names})
+    return sorted({"v", *brian2.Equations(model.equations).diff_eq_names, *model.memory})
 
 
 def start_name(variable: str) -> str:
@@ -149,6 +149,11 @@ def start_name(variable: str) -> str:
 def replay_name(population: str) -> str:
     """Name of the raster with the spikes that a population repeats in the gap before a block."""
     return f"{population}_replay"
+
+
+def inside(layout: TrialLayout) -> str:
+    """Expression of Brian2 that is 1 within a trial and 0 in the gap before it."""
+    return f"int((t_in_timesteps % {layout.period}) >= {layout.gap})"
 
 
 def separate_trials(
@@ -175,18 +180,18 @@ def separate_trials(
     state, started : mapping from str to sequence of str
         State variables of each population, and those of them that start from a parameter (`start_name`).
     """
-    inside = f"int((t_in_timesteps % {layout.period}) >= {layout.gap})"
+    within = inside(layout)
     for population in network.order:
         name = population.name
         simulation[name].run_regularly(
-            "\n".join(f"{variable} *= {inside}" for variable in state[name]),
+            "\n".join(f"{variable} *= {within}" for variable in state[name]),
             when=slot("threshold", name),
             order=-1,
             name=f"{name}_between_trials",
         )
         if started[name]:
             simulation[name].run_regularly(
-                "\n".join(f"{v} = {v}*{inside} + {start_name(v)}*(1 - {inside})" for v in started[name]),
+                "\n".join(f"{v} = {v}*{within} + {start_name(v)}*(1 - {within})" for v in started[name]),
                 when="end",
                 name=f"{name}_start_of_trial",
             )

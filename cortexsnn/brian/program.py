@@ -34,6 +34,7 @@ __all__ = [
     "COMPILERS",
     "COMPILER_FLAGS",
     "Program",
+    "SEED_VARIABLE",
     "cached_program",
     "compile_project",
     "plan_key",
@@ -46,6 +47,7 @@ __all__ = [
 # errno, the compiler may see that two equal calls have one result.
 COMPILER_FLAGS = ("-w", "-O3", "-ffp-contract=off", "-fno-math-errno", "-std=c++17")
 COMPILERS = ("g++", "clang++")
+SEED_VARIABLE = "CORTEXSNN_SEED"  # of the environment in which a program runs
 _KEPT_PROGRAMS = 50
 _POLL_SECONDS = 0.5
 _MANIFEST = "manifest.json"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cortexsnn.brian.blocks import Block, Monitored, block_result
 from cortexsnn.brian.build import Plan, layout_of, trials_of
-from cortexsnn.brian.equations import models_of
+from cortexsnn.brian.circuit import Circuit, circuit_of
 from cortexsnn.brian.runtime import monitored
 from cortexsnn.network import Network
 from cortexsnn.provenance import versions
@@ -21,14 +21,16 @@ from cortexsnn.recording import RecordedPopulation, make_recording
 __all__ = ["plan_by_hand", "recorded", "run"]
 
 
-def run(simulation: brian2.Network, network: Network, counts: ArrayLike | Mapping[str, ArrayLike]) -> xr.DataTree:
+def run(
+    simulation: brian2.Network, network: Network | Circuit, counts: ArrayLike | Mapping[str, ArrayLike]
+) -> xr.DataTree:
     """Run what `cortexsnn.brian.build` made, with whatever was added to it, over all of its trials.
 
     Parameters
     ----------
     simulation : brian2.Network
         Not run before.
-    network : Network
+    network : Network or Circuit
         What it was built of.
     counts : array of int, shape (time, channel) or (trial, time, channel), or mapping from input population to such
         The input with which it was built.
@@ -59,18 +61,19 @@ def run(simulation: brian2.Network, network: Network, counts: ArrayLike | Mappin
     (1, 5)
     """
     plan, checked = plan_by_hand(simulation, network, counts)
-    simulation.run(plan.layout.total_steps * network.dt_s * brian2.second)
+    simulation.run(plan.layout.total_steps * plan.network.dt_s * brian2.second)
     return recorded(plan, checked, monitored(plan, simulation), "brian2, built by hand")
 
 
 def plan_by_hand(
-    simulation: brian2.Network, network: Network, counts: ArrayLike | Mapping[str, ArrayLike]
+    simulation: brian2.Network, network: Network | Circuit, counts: ArrayLike | Mapping[str, ArrayLike]
 ) -> tuple[Plan, dict[str, NDArray[np.uint8]]]:
     """The plan of a network that was built for a run by hand, and its checked input."""
-    checked = trials_of(network, counts)
+    given = circuit_of(network)
+    checked = trials_of(given, counts)
     present = {part.name for part in simulation.objects}
-    potential = tuple(p.name for p in network.hidden if f"{p.name}_potential" in present)
-    return Plan(network, layout_of(network, checked), frozenset(), models_of(network, {}), potential), checked
+    potential = tuple(p.name for p in given.network.hidden if f"{p.name}_potential" in present)
+    return Plan(given, layout_of(given.network, checked), frozenset(), potential), checked
 
 
 def recorded(

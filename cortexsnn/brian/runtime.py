@@ -46,6 +46,21 @@ def preferences(target: str, precision: str) -> Iterator[None]:
         brian2.prefs.codegen.target, brian2.prefs.core.default_float_dtype = before
 
 
+@contextmanager
+def _random_numbers(seed: int | None) -> Iterator[None]:
+    """Seed Brian2, and give the user's global generator of NumPy its state back afterwards."""
+    if seed is None:
+        yield
+        return
+    before = np.random.get_state()  # noqa: NPY002
+    brian2.seed(seed)
+    try:
+        yield
+    finally:
+        brian2.seed()
+        np.random.set_state(before)  # noqa: NPY002
+
+
 def monitored(plan: Plan, simulation: brian2.Network) -> Monitored:
     """Read the monitors of a network that has been run.
 
@@ -85,7 +100,7 @@ class RuntimeRunner:
     ----------
     plan : Plan
     values : mapping from (object, variable) to array
-        Numbers of the network (`cortexsnn.brian.values.network_values`).
+        Numbers of the network (`cortexsnn.brian.values.circuit_values`).
     target : {"numpy", "cython"}
     precision : {"float64", "float32"}
     progress : bool
@@ -95,13 +110,20 @@ class RuntimeRunner:
         self.plan, self.values, self.progress = plan, values, progress
         self.target, self.precision = target, precision
 
-    def run(self, counts: Counts, before: Counts | None = None, state: TrialState | None = None) -> Monitored:
+    def run(
+        self,
+        counts: Counts,
+        before: Counts | None = None,
+        state: TrialState | None = None,
+        seed: int | None = None,
+    ) -> Monitored:
         """Run one block (`cortexsnn.brian.blocks.Runner`)."""
         plan = self.plan
         total = plan.layout.total_steps
         rasters = {n: plan.layout.raster(c, None if before is None else before[n]) for n, c in counts.items()}
         with (
             preferences(self.target, self.precision),
+            _random_numbers(seed),
             tqdm(total=total, desc=f"brian2 {self.target}", unit="step", delay=2, disable=not self.progress) as bar,
         ):
             assembled = assemble(plan, rasters)

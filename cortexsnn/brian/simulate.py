@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from cortexsnn.brian.blocks import BlockResult, blocks_of, plan_of
 from cortexsnn.brian.choice import choose_device
+from cortexsnn.brian.circuit import Circuit, circuit_of
 from cortexsnn.brian.collected import collect
 from cortexsnn.brian.devices import PRECISIONS, device_named
 from cortexsnn.brian.equations import NeuronModels
 from cortexsnn.brian.execution import run_blocks
-from cortexsnn.brian.values import network_values
-from cortexsnn.checks import choice, whole
+from cortexsnn.brian.fine_input import FineInput
+from cortexsnn.brian.values import circuit_values
+from cortexsnn.checks import choice, generator, whole
 from cortexsnn.cores import usable_cores
 from cortexsnn.network import Network, SpikeInput, spike_inputs
 
@@ -25,7 +28,7 @@ __all__ = ["simulate"]
 
 
 def simulate(
-    network: Network,
+    network: Network | Circuit,
     counts: ArrayLike | SpikeInput | Mapping[str, ArrayLike | SpikeInput],
     *,
     device: str = "cpp_standalone",
@@ -34,6 +37,7 @@ def simulate(
     record_input: bool = True,
     precision: str = "float64",
     processes: int | None = None,
+    rng: np.random.Generator | None = None,
     path: str | Path | None = None,
     progress: bool = True,
 ) -> xr.DataTree:
@@ -41,7 +45,8 @@ def simulate(
 
     Parameters
     ----------
-    network : Network
+    network : Network or Circuit
+        A circuit says what else than the exact twin it shall be (`cortexsnn.brian.circuit`).
     counts : array of int, shape (trial, time, channel), or SpikeInput, or mapping from input population to such
         Input spikes; several spikes of a channel in one step are allowed. `cortexsnn.datasets.background` makes input
         of any duration while the run goes on.
@@ -59,6 +64,9 @@ def simulate(
         Of Brian2's variables. Only float64 is the exact twin.
     processes : int, optional
         Programs at once; as many as cores if not given. The runtime uses one.
+    rng : numpy.random.Generator, optional
+        For circuits with noise. The same generator gives the same noise again on the same device with the same number
+        of `processes`; without one it is different in every run.
     path : path-like, optional
         File for the recording (.nc). Blocks of trials are written as they come, so that little memory is needed, and
         an interrupted run goes on with the next block when it is called again.
@@ -89,13 +97,15 @@ def simulate(
     >>> recording["hidden1"]["spike_step"].values
     array([1, 3, 1, 3], dtype=int32)
     """
-    inputs = spike_inputs(network, counts)
+    chosen_circuit = circuit_of(network, models)
+    inputs = _inputs(chosen_circuit, counts)
     choice("precision", precision, PRECISIONS)
     if device == "auto":
+        # Judged by the exact twin in the same time steps, which asks for about as much.
         device = choose_device(
-            network,
-            counts,
-            models=models,
+            chosen_circuit.network,
+            inputs,
+            models=models if isinstance(network, Network) else None,
             record_potential=record_potential,
             precision=precision,
             processes=processes,
@@ -105,11 +115,12 @@ def simulate(
     at_once = 1
     if chosen.parallel:
         at_once = usable_cores() if processes is None else whole("processes", processes, 1)
-    plan = plan_of(network, inputs, models or {}, record_potential, processes=at_once, compiled=chosen.compiled)
+    plan = plan_of(chosen_circuit, inputs, {}, record_potential, processes=at_once, compiled=chosen.compiled)
     one = next(iter(inputs.values()))
-    values = network_values(network, plan.models)
+    values = circuit_values(chosen_circuit)
+    seed = None if rng is None else int(generator(rng).integers(2**63))
     with (
-        collect(plan, inputs, path, f"brian2 {device}", precision, record_input=record_input) as collected,
+        collect(plan, inputs, path, f"brian2 {device}", precision, record_input=record_input, seed=seed) as collected,
         chosen.open(plan, values, precision, progress=progress) as runner,
     ):
         blocks = collected.missing(list(blocks_of(plan.layout, one.trials, one.steps)))
@@ -128,8 +139,18 @@ def simulate(
                 _counted(collected.add, bar, plan.continuing),
                 processes=at_once,
                 states=collected.states(),
+                seed=seed,
             )
         return collected.recording()
+
+
+def _inputs(
+    circuit: Circuit, counts: ArrayLike | SpikeInput | Mapping[str, ArrayLike | SpikeInput]
+) -> dict[str, SpikeInput]:
+    """Checked input in the time steps in which the circuit runs."""
+    steps_per_bin = circuit.steps_per_bin
+    given = spike_inputs(circuit.network, counts, dt_s=circuit.network.dt_s * steps_per_bin)
+    return given if steps_per_bin == 1 else {name: FineInput(one, steps_per_bin) for name, one in given.items()}
 
 
 def _counted(add: Callable[[BlockResult], None], bar: tqdm, continuing: bool) -> Callable[[BlockResult], None]:

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from cortexsnn.brian.blocks import Counts, Monitored
 from cortexsnn.brian.build import Plan
 from cortexsnn.brian.layout import TrialState
-from cortexsnn.brian.program import Program, cached_program, plan_key, require_compiler
+from cortexsnn.brian.program import SEED_VARIABLE, Program, cached_program, plan_key, require_compiler
 from cortexsnn.brian.values import ValueName, start_values
 
 __all__ = ["open_standalone", "prepare_program"]
@@ -123,7 +123,7 @@ class StandaloneRunner:
     plan : Plan
     program : Program
     values : mapping from (object, variable) to array
-        Numbers of the network (`cortexsnn.brian.values.network_values`).
+        Numbers of the network (`cortexsnn.brian.values.circuit_values`).
     folder : pathlib.Path
         Temporary folder for everything that is read and written.
     """
@@ -158,7 +158,13 @@ class StandaloneRunner:
             raise RuntimeError(f"the program takes a raster of shape {shape} for '{name}', this is {rows.shape}")
         rows.tofile(folder / file)
 
-    def run(self, counts: Counts, before: Counts | None = None, state: TrialState | None = None) -> Monitored:
+    def run(
+        self,
+        counts: Counts,
+        before: Counts | None = None,
+        state: TrialState | None = None,
+        seed: int | None = None,
+    ) -> Monitored:
         """Run one block (`cortexsnn.brian.blocks.Runner`)."""
         with self._lock:
             self._runs += 1
@@ -182,18 +188,20 @@ class StandaloneRunner:
             if any(self.plan.started.values()):
                 start = start_values(self.plan.models, self.plan.started, state)
                 arguments = [*arguments, *self._write_values(start, folder / "start")]
-            self._execute(["--results_dir", f"{results}{os.sep}", *arguments], folder)
+            environment = os.environ if seed is None else {**os.environ, SEED_VARIABLE: str(seed)}
+            self._execute(["--results_dir", f"{results}{os.sep}", *arguments], folder, environment)
             return self._read(results)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _execute(self, arguments: list[str], folder: Path) -> None:
+    def _execute(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> None:
         with self._lock:
             if self._stopped:
                 raise RuntimeError("the run was stopped")
             process = subprocess.Popen(
                 [str(self.binary), *arguments],
                 cwd=folder,
+                env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -1,25 +1,31 @@
-"""A C++ standalone project of Brian2 as one translation unit, which compiles several times faster.
+"""A standalone project of Brian2, C++ or CUDA, as one translation unit, which compiles several times faster.
 
 Brian2 writes some fifty to a hundred small files, and the compiler reads the same large headers for each. Here one file
 includes them all. No source is rewritten: names that several files share are kept apart by including each file in a
 namespace of its own. All headers come first, outside of the namespaces, so that inside of them their guards make them
-empty. What runs once and not in every step is optimised less, which halves the time again: most of it would go into
-the reading and writing of arrays.
+empty.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["unity_source"]
+__all__ = ["cuda_unity_source", "unity_source"]
 
 _RUNS_ONCE = ("before_run_", "after_run_")
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"][^>"]+[>"])', flags=re.MULTILINE)
+# brian2cuda asks the clock of this name whether a delayed spike is due, whatever clock the network has. With a clock of
+# its own, as here, the program would not compile, or hold such spikes back for ever.
+_CUDA_CLOCK = "#define defaultclock network_clock"
 
 
 def unity_source(project: Path) -> str:
     r"""C++ source that includes the whole project.
+
+    What runs once and not in every step is optimised less, which halves the time again: most of it would go into the
+    reading and writing of arrays.
 
     Parameters
     ----------
@@ -51,21 +57,73 @@ def unity_source(project: Path) -> str:
     """
     units = sorted((project / "code_objects").glob("*.cpp"))
     common = [*sorted((project / "brianlib").glob("*.cpp")), *sorted(project.glob("*.cpp"))]
-    headers: dict[str, None] = {}
-    for path in [*common, *units]:
-        found = [_from_project(name, path, project) for name in _INCLUDE.findall(path.read_text(encoding="utf-8"))]
-        # The header of a code object declares its function, which is defined inside of the namespace.
-        headers.update(dict.fromkeys(name for name in found if not name.startswith('"code_objects/')))
-    lines = [f"#include {name}" for name in headers]
+    lines = _headers([*common, *units], project)
     for number, path in enumerate(units):
-        name = f"unit_{number}"
-        block = [f"namespace {name} {{", f'#include "code_objects/{path.name}"', "}", f"using namespace {name};"]
+        block = _in_namespace(number, path)
         once = path.name.startswith(_RUNS_ONCE) or "_synapses_create_" in path.name
         lines += _optimised("O1", block) if once else block
     for path in common:
         level = "O0" if path.name == "objects.cpp" else "O1"
         lines += _optimised(level, [f'#include "{path.relative_to(project).as_posix()}"'])
     return "\n".join(lines) + "\n"
+
+
+def cuda_unity_source(project: Path) -> str:
+    r"""CUDA source that includes the whole project.
+
+    Parameters
+    ----------
+    project : pathlib.Path
+        Folder of a project that brian2cuda's `device.build` has written.
+
+    Returns
+    -------
+    str
+        To be compiled in that folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> project = Path(tempfile.mkdtemp())
+    >>> (project / "code_objects").mkdir()
+    >>> _ = (project / "code_objects" / "reset.cu").write_text("#include <cmath>\nvoid reset() {}\n")
+    >>> _ = (project / "code_objects" / "after_run_reset.cu").write_text("void after() { reset(); }\n")
+    >>> _ = (project / "main.cu").write_text("int main() { reset(); after(); }\n")
+    >>> print(cuda_unity_source(project), end="")
+    #define defaultclock network_clock
+    #include <cmath>
+    namespace unit_0 {
+    #include "code_objects/reset.cu"
+    }
+    using namespace unit_0;
+    #include "code_objects/after_run_reset.cu"
+    #include "main.cu"
+    """
+    # A file that runs before the others includes the header of one of them, which has to stand in its own namespace
+    # already. Those that run after the others define nothing but the function that main.cu asks for.
+    before, after = (sorted((project / "code_objects").glob(f"{once}*.cu")) for once in _RUNS_ONCE)
+    units = sorted(set((project / "code_objects").glob("*.cu")) - {*before, *after}) + before
+    common = sorted(project.glob("*.cu"))
+    lines = [_CUDA_CLOCK, *_headers([*common, *units, *after], project)]
+    for number, path in enumerate(units):
+        lines += _in_namespace(number, path)
+    lines += [f'#include "{path.relative_to(project).as_posix()}"' for path in [*after, *common]]
+    return "\n".join(lines) + "\n"
+
+
+def _headers(sources: Iterable[Path], project: Path) -> list[str]:
+    """All that the sources include, once."""
+    headers: dict[str, None] = {}
+    for path in sources:
+        found = [_from_project(name, path, project) for name in _INCLUDE.findall(path.read_text(encoding="utf-8"))]
+        # The header of a code object declares its function, which is defined inside of the namespace.
+        headers.update(dict.fromkeys(name for name in found if not name.startswith('"code_objects/')))
+    return [f"#include {name}" for name in headers]
+
+
+def _in_namespace(number: int, path: Path) -> list[str]:
+    name = f"unit_{number}"
+    return [f"namespace {name} {{", f'#include "code_objects/{path.name}"', "}", f"using namespace {name};"]
 
 
 def _from_project(header: str, path: Path, project: Path) -> str:

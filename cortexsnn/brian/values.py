@@ -8,11 +8,12 @@ import brian2
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.brian.circuit import Circuit
 from cortexsnn.brian.equations import NeuronModel, parameters
 from cortexsnn.brian.layout import TrialState, start_name
-from cortexsnn.network import Network, Projection
+from cortexsnn.network import Projection
 
-__all__ = ["ValueName", "network_values", "set_values", "start_values", "started_variables", "synapses_name"]
+__all__ = ["ValueName", "circuit_values", "set_values", "start_values", "started_variables", "synapses_name"]
 
 ValueName = tuple[str, str]
 """A Brian2 object and one of its variables."""
@@ -39,14 +40,13 @@ def synapses_name(projection: Projection, tap: int) -> str:
     return f"{projection.name}_delay{projection.delay_steps[tap]}" if several else projection.name
 
 
-def network_values(network: Network, models: Mapping[str, NeuronModel]) -> dict[ValueName, NDArray[np.floating]]:
+def circuit_values(circuit: Circuit) -> dict[ValueName, NDArray[np.floating]]:
     """Parameters of all neurons and weights of all synapses, in SI units and in Brian2's order.
 
     Parameters
     ----------
-    network : Network
-    models : mapping from str to NeuronModel
-        A parameter that the equations of a population no longer have is left out.
+    circuit : Circuit
+        A parameter of the network that the equations of a population no longer have is left out.
 
     Returns
     -------
@@ -55,26 +55,28 @@ def network_values(network: Network, models: Mapping[str, NeuronModel]) -> dict[
 
     Examples
     --------
-    >>> from cortexsnn.brian.equations import models_of
-    >>> from cortexsnn.network import Population
+    >>> from cortexsnn.brian.circuit import circuit
+    >>> from cortexsnn.network import Network, Population
     >>> network = Network(
     ...     0.01,
     ...     (Population.input("input", 2), Population.readout("readout", 2, tau_s=0.1)),
     ...     (Projection("input", "readout", [[1.0, 2.0], [3.0, 4.0]]),),
     ... )
-    >>> network_values(network, models_of(network, {}))["input_to_readout", "w"]
+    >>> circuit_values(circuit(network))["input_to_readout", "w"]
     array([1., 3., 2., 4.])
     """
     values: dict[ValueName, NDArray[np.floating]] = {}
+    network = circuit.network
     for population in network.order:
-        model = models[population.name]
+        model = circuit.neurons[population.name]
         known = brian2.Equations(model.equations)
         own = {k: v for k, v in parameters(population, network.dt_s).items() if k in known.parameter_names}
         extra = {k: np.asarray(v, dtype=np.float64) for k, v in model.initial.items() if k in known.parameter_names}
         values.update({(population.name, name): value for name, value in {**own, **extra}.items()})
     for projection in network.projections:
-        for tap in range(len(projection.delay_steps)):
-            values[synapses_name(projection, tap), "w"] = projection.weight[tap].T.ravel()
+        for name, weight in circuit.synapses[projection.name].values(projection).items():
+            for tap in range(len(projection.delay_steps)):
+                values[synapses_name(projection, tap), name] = weight[tap].T.ravel()
     return values
 
 

@@ -16,11 +16,18 @@ import brian2
 import numpy as np
 
 from cortexsnn.brian.build import Assembled, Plan, assemble
-from cortexsnn.brian.program import COMPILER_FLAGS, cached_program, plan_lock, store_program
-from cortexsnn.brian.values import network_values, start_values
+from cortexsnn.brian.program import COMPILER_FLAGS, SEED_VARIABLE, cached_program, plan_lock, store_program
+from cortexsnn.brian.values import circuit_values, start_values
 from cortexsnn.network import Network
 
 __all__ = ["main"]
+
+# Random numbers that differ from block to block, and are the same when a run is repeated.
+_SEED = f"""
+if (const char* _seed = std::getenv("{SEED_VARIABLE}"))
+    for (size_t _i = 0; _i < brian::_random_generators.size(); _i++)
+        brian::_random_generators[_i].seed(std::strtoul(_seed, nullptr, 10) + _i);
+"""
 
 
 def _report(stage: str, unit: str, done: int, total: int) -> None:
@@ -33,6 +40,7 @@ def _use_standalone(folder: Path, precision: str) -> None:
     """Make C++ standalone the device of this process, with settings that no preferences file changes."""
     brian2.BrianLogger.suppress_name("brian2.codegen")
     brian2.set_device("cpp_standalone", directory=str(folder), build_on_run=False)
+    brian2.device.insert_code("before_network_run", _SEED)
     brian2.prefs.core.default_float_dtype = np.dtype(precision).type
     brian2.prefs.devices.cpp_standalone.openmp_threads = 0
     brian2.prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILER_FLAGS)
@@ -46,11 +54,12 @@ def _written(variable: brian2.core.variables.ArrayVariable) -> list[str]:
 def _manifest(plan: Plan, assembled: Assembled) -> dict[str, Any]:
     """What the program reads and writes, by the names of the network."""
     simulation = assembled.simulation
-    values = network_values(plan.network, plan.models) | start_values(plan.models, plan.started, None)
+    values = circuit_values(plan.circuit) | start_values(plan.models, plan.started, None)
     settable = {}
     for name, variable in values:
         described = simulation[name].variables[variable]
-        size = values[name, variable].size if variable == "w" else int(described.size)
+        # Brian2 does not know yet how many synapses there will be.
+        size = int(described.size) if name in plan.models else values[name, variable].size
         settable[f"{name}.{variable}"] = [np.dtype(described.dtype).name, size]
     tables = {**assembled.rasters, **{f"{name} again": table for name, table in assembled.replays.items()}}
     return {

@@ -193,7 +193,10 @@ class ArrayInput:
 
 
 def spike_inputs(
-    network: Network, given: ArrayLike | SpikeInput | Mapping[str, ArrayLike | SpikeInput]
+    network: Network,
+    given: ArrayLike | SpikeInput | Mapping[str, ArrayLike | SpikeInput],
+    *,
+    dt_s: float | None = None,
 ) -> dict[str, SpikeInput]:
     """Check input spikes, arrays or objects that make them, and name them by population.
 
@@ -202,6 +205,8 @@ def spike_inputs(
     network : Network
     given : array of int, shape (trial, time, channel), or SpikeInput, or mapping from population name to such
         One alone is enough if there is one input population.
+    dt_s : float, optional
+        Time step of the input in seconds; that of the network if not given.
 
     Returns
     -------
@@ -238,8 +243,9 @@ def spike_inputs(
     shapes = {(one.trials, one.steps) for one in inputs.values()}
     if len(shapes) > 1:
         raise InputError("trials and steps of the input populations", sorted(shapes), "the same for all")
+    expected_s = network.dt_s if dt_s is None else dt_s
     for name, one in inputs.items():
-        step_s = getattr(one, "dt_s", network.dt_s)
-        if abs(step_s - network.dt_s) > 1e-9 * network.dt_s:
-            raise InputError(f"dt_s of the input for '{name}'", step_s, f"{network.dt_s:g} s, as the network has")
+        step_s = getattr(one, "dt_s", expected_s)
+        if abs(step_s - expected_s) > 1e-9 * expected_s:
+            raise InputError(f"dt_s of the input for '{name}'", step_s, f"{expected_s:g} s, as the network has")
     return inputs

@@ -433,9 +433,9 @@ def test_bad_requests_are_named(network, counts):
         brian.simulate(network, counts, processes=0)
     with pytest.raises(InputError, match="population in models is 'hidden9'"):
         brian.simulate(network, counts, device="numpy", models={"hidden9": brian.neuron_model(network["hidden1"])})
-    with pytest.raises(InputError, match=r"equations of population 'hidden1' is .*; expected a variable alpha"):
+    with pytest.raises(InputError, match=r"equations of population 'hidden1' is .*; expected a variable v"):
         brian.simulate(
-            network, counts, device="numpy", models={"hidden1": brian.NeuronModel("v : 1", "v > 1", "v = 0")}
+            network, counts, device="numpy", models={"hidden1": brian.NeuronModel("u : 1", "u > 1", "u = 0")}
         )
 
 
