@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from cortexsnn.brian.blocks import Counts, Monitored
 from cortexsnn.brian.build import Plan, assemble
 from cortexsnn.brian.layout import TrialState
 from cortexsnn.brian.values import ValueName, set_values, start_values
+from cortexsnn.errors import InputError
 
 __all__ = ["monitored", "open_runtime", "preferences"]
 
@@ -59,6 +61,19 @@ def _random_numbers(seed: int | None) -> Iterator[None]:
     finally:
         brian2.seed()
         np.random.set_state(before)  # noqa: NPY002
+
+
+@contextmanager
+def _units_named() -> Iterator[None]:
+    """Say in which object units do not match; Brian2 says so at the end of a long story."""
+    try:
+        yield
+    except brian2.BrianObjectException as error:
+        if not isinstance(error.__cause__, brian2.DimensionMismatchError):
+            raise
+        name = re.search(r"object named '(\w+)'", str(error))
+        raise InputError(f"units in '{name.group(1) if name else 'the circuit'}'", str(error.__cause__),
+                         "units that match", "cortexsnn.brian.explain shows all code") from error  # fmt: skip
 
 
 def monitored(plan: Plan, simulation: brian2.Network) -> Monitored:
@@ -137,12 +152,13 @@ class RuntimeRunner:
             ) -> None:
                 bar.update(round(completed * total) - bar.n)
 
-            assembled.simulation.run(
-                total * plan.network.dt_s * brian2.second,
-                report=show,
-                report_period=1 * brian2.second,
-                namespace={},
-            )
+            with _units_named():
+                assembled.simulation.run(
+                    total * plan.network.dt_s * brian2.second,
+                    report=show,
+                    report_period=1 * brian2.second,
+                    namespace={},
+                )
             return monitored(plan, assembled.simulation)
 
     def stop(self) -> None:
