@@ -107,13 +107,22 @@ def fetch_dataset(
         target = place / file
         if target.is_file():
             continue
-        archive = place / f"{file}.zip"
-        brought = archive.is_file()
-        fetch([f"{mirror.rstrip('/')}/{archive.name}" for mirror in mirrors], archive, md5, progress=progress)
-        unpack(archive, target, progress=progress)
-        if not brought:
-            archive.unlink(missing_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        # Another process may be bringing it just now.
+        with FileLock(place / f".{file}.lock"):
+            if not target.is_file():
+                _bring(file, md5, place, mirrors, progress=progress)
     return place
+
+
+def _bring(file: str, md5: str, place: Path, mirrors: Sequence[str], *, progress: bool) -> None:
+    """Download and unpack one file; an archive that the user brought stays."""
+    archive = place / f"{file}.zip"
+    brought = archive.is_file()
+    fetch([f"{mirror.rstrip('/')}/{archive.name}" for mirror in mirrors], archive, md5, progress=progress)
+    unpack(archive, place / file, progress=progress)
+    if not brought:
+        archive.unlink(missing_ok=True)
 
 
 def fetch(

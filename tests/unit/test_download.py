@@ -12,6 +12,7 @@ import stat
 import threading
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
 import numpy as np
@@ -303,6 +304,14 @@ def test_a_data_set_is_downloaded_on_first_use(server, published):
     # Protects networks from the place where one machine keeps its downloads.
     assert loaded.description["name"] == "shd"
     assert "folder" not in loaded.description
+
+
+def test_two_at_once_download_each_file_once(server, published):
+    # A second one that waits must see what the first has brought; SSC is 1.7 GB.
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(download.fetch_dataset, "shd", mirrors=[server.address], progress=False) for _ in range(4)]
+        assert {one.result() for one in asked} == {published / "data" / "shd"}
+    assert len(server.asked) == 2
 
 
 def test_local_copies_are_used(server, published):

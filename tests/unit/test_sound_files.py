@@ -1,6 +1,7 @@
 """Sound files are read right or refused; folders of them become spike files, repeatably and without losing work."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -250,6 +251,15 @@ def test_spikes_depend_on_seed_and_name_alone(folder, tmp_path):
 def test_processes_give_the_same_spikes(folder, tmp_path):
     one = convert_folder(folder, tmp_path / "one.h5", cochlea=SMALL, processes=1).path
     assert same(one, convert_folder(folder, tmp_path / "two.h5", cochlea=SMALL, processes=2).path)
+
+
+def test_two_at_once_make_one_file(folder, tmp_path):
+    # The later one used to fail, as the earlier had removed the parts that both shared.
+    out = tmp_path / "spikes.h5"
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(convert_folder, folder, out, cochlea=SMALL, processes=1, progress=False) for _ in range(2)]
+        assert sorted(one.result().made for one in both) == [0, 4]
+    assert [path.name for path in tmp_path.iterdir() if "spikes" in path.name] == ["spikes.h5"]
 
 
 def test_a_corrupt_file_is_skipped_and_told(folder, tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 import cortexsnn
 from cortexsnn.checks import whole
@@ -60,6 +62,18 @@ def _finished(path: Path, conversion: str, channels: int) -> Report:
         raise InputError("output file", str(path), "a new name",
                          "it is there, made of other sounds or parameters; overwrite replaces it")  # fmt: skip
     return Report(path, len(file.trials), 0, json.loads(file.meta["skipped"][0]), file.keys)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Wait until no other process makes the same file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        with lock:
+            yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def convert_folder(
@@ -132,35 +146,38 @@ def convert_folder(
         [part.path.stem, int(number), one.speaker] for part, number, one in zip(parts, numbers, found, strict=True)
     ]
     conversion = hashlib.sha256(json.dumps([made_of, names, without]).encode()).hexdigest()
-    if target.exists() and not overwrite:
-        shutil.rmtree(kept, ignore_errors=True)  # what an interruption right at the end left
-        return _finished(target, conversion, cochlea.membrane.channels)
+    with _alone(target):
+        if target.exists() and not overwrite:
+            shutil.rmtree(kept, ignore_errors=True)  # what an interruption right at the end left
+            return _finished(target, conversion, cochlea.membrane.channels)
 
-    kept.mkdir(parents=True, exist_ok=True)
-    made, skipped = convert(parts, cochlea, processes=processes, progress=progress)
-    skipped |= dict.fromkeys(without, "its label is not known")
-    good = [i for i, part in enumerate(parts) if part.name not in skipped]
-    if not good:
-        raise InputError("sound files that can be used", 0, "at least one", "; ".join(map(": ".join, skipped.items())))
-    known = bool(speaker_names) and all(found[i].speaker for i in good)
-    layout.write(
-        target,
-        (read_part(parts[i])[0] for i in good),
-        (read_part(parts[i])[1] for i in good),
-        numbers[good],
-        speaker=np.array([speaker_names.index(found[i].speaker) for i in good]) if known else None,
-        keys=names,
-        speaker_names=speaker_names if known else None,
-        source_files=[found[i].name for i in good],
-        meta={
-            "made_by": f"cortexsnn {cortexsnn.__version__}",
-            "model": "inner-ear model of Cramer et al. 2020, https://doi.org/10.1109/TNNLS.2020.3044364",
-            "cochlea": json.dumps(cochlea.describe()),
-            "seed": str(seed),
-            "skipped": json.dumps(skipped),
-            "conversion": conversion,
-        },
-        channels=cochlea.membrane.channels,
-    )
-    shutil.rmtree(kept, ignore_errors=True)
-    return Report(target, len(good), made, skipped, tuple(names))
+        kept.mkdir(parents=True, exist_ok=True)
+        made, skipped = convert(parts, cochlea, processes=processes, progress=progress)
+        skipped |= dict.fromkeys(without, "its label is not known")
+        good = [i for i, part in enumerate(parts) if part.name not in skipped]
+        if not good:
+            raise InputError(
+                "sound files that can be used", 0, "at least one", "; ".join(map(": ".join, skipped.items()))
+            )
+        known = bool(speaker_names) and all(found[i].speaker for i in good)
+        layout.write(
+            target,
+            (read_part(parts[i])[0] for i in good),
+            (read_part(parts[i])[1] for i in good),
+            numbers[good],
+            speaker=np.array([speaker_names.index(found[i].speaker) for i in good]) if known else None,
+            keys=names,
+            speaker_names=speaker_names if known else None,
+            source_files=[found[i].name for i in good],
+            meta={
+                "made_by": f"cortexsnn {cortexsnn.__version__}",
+                "model": "inner-ear model of Cramer et al. 2020, https://doi.org/10.1109/TNNLS.2020.3044364",
+                "cochlea": json.dumps(cochlea.describe()),
+                "seed": str(seed),
+                "skipped": json.dumps(skipped),
+                "conversion": conversion,
+            },
+            channels=cochlea.membrane.channels,
+        )
+        shutil.rmtree(kept, ignore_errors=True)
+        return Report(target, len(good), made, skipped, tuple(names))
