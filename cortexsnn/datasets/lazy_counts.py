@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import DTypeLike, NDArray
 from tqdm.auto import tqdm
 
@@ -136,7 +137,7 @@ class LazyCounts:
     ) -> Any:
         if out is not None:
             raise TypeError("counts that are made when they are asked for are not summed into an array")
-        axes = (0, 1, 2) if axis is None else tuple(one % 3 for one in np.atleast_1d(axis).tolist())
+        axes = (0, 1, 2) if axis is None else normalize_axis_tuple(axis, 3)
         batches = self.batches() if len(self) else iter([self[:0]])
         parts = [operation.reduce(batch, axis=axes, dtype=dtype, initial=initial) for batch in batches]
         return operation.reduce(np.stack(parts), axis=0, dtype=dtype) if 0 in axes else np.concatenate(parts)
@@ -170,8 +171,8 @@ class LazyCounts:
         return counts_at(places, offsets, shape[1] * shape[2]).reshape(shape)
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if first is None or first is Ellipsis:
+        first, *rest = (key or (Ellipsis,)) if isinstance(key, tuple) else (key,)
+        if first is None or first is Ellipsis or isinstance(first, bool | np.bool_):  # these name no trials
             return self._dense(np.arange(len(self)))[(first, *rest)]
         if isinstance(first, slice):
             return self._dense(np.arange(len(self))[first])[(slice(None), *rest)]
@@ -258,7 +259,7 @@ def _numbered(length: int, trials: Any) -> NDArray[np.int64]:
         return np.arange(length)[trials]
     asked = np.asarray(trials)
     if asked.size == 0 and asked.dtype != bool:  # an empty list is of floats
-        return np.empty(0, dtype=np.int64)
+        return np.empty(asked.shape, dtype=np.int64)
     return np.asarray(np.arange(length)[asked])
 
 

@@ -132,9 +132,22 @@ def test_counts_look_like_an_array():
     assert "shape=(30, 20, 12)" in repr(counts)
     with pytest.raises(ValueError, match="always a copy"):
         np.asarray(counts, copy=False)
+    for unusual in (
+        (),
+        True,
+        False,
+        np.True_,
+        np.zeros((0, 3), dtype=int),
+        (np.zeros((0, 3), dtype=int), 4),
+        (True, 2),
+    ):
+        np.testing.assert_array_equal(counts[unusual], dense[unusual], strict=True)
     for beyond in (30, -31, np.array([30])):
         with pytest.raises(IndexError):
             counts[beyond]
+    for axis in (3, -4, (0, 0)):
+        with pytest.raises(ValueError, match="axis"):
+            counts.sum(axis=axis)
     with pytest.raises(IndexError, match="make an array of it first"):
         counts[dense > 0]
 
