@@ -16,12 +16,13 @@ import xarray as xr
 from cortexsnn.checks import choice, generator, whole
 from cortexsnn.cortex.comparing.areas import SAMPLES, STREAM, Areas, neuron_statistic_of, read_areas
 from cortexsnn.cortex.comparing.conditions import LAYER_STATISTICS, condition_part
-from cortexsnn.cortex.comparing.contrasts import conditions_of, contrast_part, contrasts_of
+from cortexsnn.cortex.comparing.contrasts import contrast_part
 from cortexsnn.cortex.comparing.cortical import cortex_part, cortex_slopes
 from cortexsnn.cortex.comparing.layers import NEURON_STATISTICS, Layers, read_layers
 from cortexsnn.cortex.comparing.layout import SCHEMA, VARIABLES, Part, described
 from cortexsnn.cortex.comparing.nearest import nearest_part
 from cortexsnn.cortex.comparing.networks import LAYERS_FOR_TEST, layer_part, network_part
+from cortexsnn.cortex.comparing.pairing import by_name, conditions_of, contrasts_of
 from cortexsnn.cortex.protocols import protocol_difference
 from cortexsnn.cortex.statistics import LARGEST_EXACT_ARRANGEMENTS, LARGEST_EXACT_FLIPS, LARGEST_EXACT_N, METHODS
 from cortexsnn.cortex.tables import rows
@@ -75,7 +76,7 @@ def _attributes(
         "slope": _SLOPE,
         "absolute": areas.absolute,
         "neuron_statistic": neuron_statistic,
-        "table_note": str(table.attrs.get("note", "")),
+        "table_note": areas.note,
     }
 
 
@@ -85,7 +86,7 @@ def _coordinates(
     return {
         "network": list(networks),
         "network_condition": ("network", list(networks.values()), {"long_name": "condition of the network"}),
-        "layer": ("layer", np.arange(1, layers + 1), {"long_name": "position from the input, 1 is the first layer"}),
+        "layer": ("layer", np.arange(1, layers + 1), {"long_name": "in order of depth, 1 is the first of those given"}),
         "statistic": list(METHODS),
         "layer_statistic": list(LAYER_STATISTICS),
         "cortex": list(SAMPLES),
@@ -102,7 +103,7 @@ def _named(timescales: xr.Dataset | Mapping[str, xr.Dataset]) -> dict[str, xr.Da
         return {"network": timescales}
     if not hasattr(timescales, "items") or not timescales:
         raise InputError("timescales", type(timescales).__name__ if timescales else [], "at least one network, by name")
-    return dict(timescales)
+    return by_name("timescales", timescales)
 
 
 def compare(
@@ -121,9 +122,11 @@ def compare(
     """Compare the timescales of networks with those of cortical areas.
 
     Each network by itself: the rank correlation of depth with log tau over the layers that have a timescale, the slope
-    of ln(tau) over relative depth (0 the first layer, 1 the last) with its intervals, the ratio of the last layer to
-    the first, whether it was measured by the protocol of the study, and the area nearest to each layer, with its
-    probability. Milliseconds are compared for spikes with spikes only; order and slope always.
+    of ln(tau) over relative depth (0 the first layer, 1 the last) with its intervals, the ratio of the timescale at
+    depth 1 to that at depth 0 (geometric means where layers stand side by side), whether it was measured by the
+    protocol of the study, and the area nearest to each layer, with its probability. Milliseconds are compared for
+    spikes with spikes only; order and slope always. Depth is what the result says of its layers: of those that were
+    cut out of it, the others keep their depth.
 
     The cortex: the same with the place of an area in the hierarchy (rank or score), over the means of areas and over
     single observations.
@@ -136,13 +139,13 @@ def compare(
     Each contrast, two conditions whose networks come in pairs, such as trained and untrained of one seed: the
     difference of slopes within pairs, and by how much the first is nearer to the slope of the cortex, both with effect
     sizes, a sign-flip test and p corrected over contrasts (Holm). Networks with fewer than 3 layers with a timescale
-    are left out of conditions and contrasts, and notes say so.
+    are left out of conditions and contrasts, those without a partner out of contrasts, and notes say so.
 
     Parameters
     ----------
     timescales : xarray.Dataset or mapping of str to xarray.Dataset
         Results of `timescales.estimate` or `cortexsnn.cortex.measure_like`, per layer or per neuron, by the name of
-        the network; a single one is called ``"network"``.
+        the network, as text; a single one is called ``"network"``.
     table : xarray.Dataset
         Of `cortexsnn.cortex.load` or `cortexsnn.cortex.register`.
     rng : numpy.random.Generator
@@ -151,7 +154,8 @@ def compare(
         The condition of every network. By default each network is its own condition, of one.
     pairs : mapping of str to str, optional
         By the name of the network, what it shares with one network of each other condition, such as the seed.
-        Networks that are left out have no partner; without any pairs there is no contrast.
+        Networks that are left out have no partner; without any pairs there is no contrast. Names and what they share
+        are compared as text.
     measure : str, optional
         Which quantity, of a table that has several.
     stream : str, optional

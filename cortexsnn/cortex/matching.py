@@ -21,6 +21,9 @@ __all__ = ["measure_like"]
 
 Trains = SpikeTrains | RecordedSpikes
 _KEPT = ("source", "network", "input", "burn_in_ms")
+_ROUNDING = 1e-9
+# With fewer timescales in a trial a fit is rough, see docs/timescales.md.
+_TRIAL_IN_TAU = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,33 +62,72 @@ def _source(data: Any, start_ms: float | None) -> _Source:
     return _Source(layers, 0.0 if start_ms is None else start_ms, None, {})
 
 
-def _length_s(source: _Source, lengths: Any, trial_ms: float | None) -> tuple[float, bool, str]:
-    """Length of the pieces, whether it is that of the study, and what could not be done."""
-    longest = float(source.pieces_s.max())
-    if longest <= 0:
+@dataclass(frozen=True)
+class _Length:
+    """How long trials are cut."""
+
+    seconds: float
+    of_study: bool
+    words: tuple[str, ...] = ()
+
+
+def _chosen_length(source: _Source, lengths: list[float], trial_ms: float, longest_ms: float) -> _Length:
+    """The length that the user wants, and whether it lies between those of the study."""
+    positive("trial_ms", trial_ms, "a positive number of milliseconds")
+    if trial_ms > longest_ms * (1 + _ROUNDING):
+        raise InputError("trial_ms", trial_ms, f"at most {longest_ms:g}, which is what a trial holds")
+    if source.step_ms is not None:
+        trial_ms = whole_steps("trial_ms", trial_ms, source.step_ms, fewest=1) * source.step_ms
+    words: tuple[str, ...] = ()
+    if lengths and min(lengths) < trial_ms < max(lengths) and not np.isclose(trial_ms, lengths).any():
+        listed = ", ".join(f"{length:.10g}" for length in lengths)
+        words = (f"no data set of the study has trials of {trial_ms:.10g} ms (but of {listed} ms)",)
+    return _Length(trial_ms / 1000.0, True, words)
+
+
+def _length(source: _Source, lengths: list[float], trial_ms: float | None) -> _Length:
+    """The longest trials of the study that the recording holds, in whole time steps, or those that the user wants."""
+    longest_ms = 1000.0 * float(source.pieces_s.max())
+    if longest_ms <= 0:
         raise InputError("start_ms", source.start_ms, "less than the length of a trial")
-    wanted = trial_ms if trial_ms is not None else max(lengths) if lengths else None
-    if wanted is None:
-        return float(source.pieces_s.min()), False, ""
-    if wanted / 1000.0 > longest * (1 + 1e-9):
-        if trial_ms is not None:
-            raise InputError("trial_ms", trial_ms, f"at most {1000 * longest:g}, which is what a trial holds")
-        words = (
-            f"trials of {wanted:.10g} ms: those of the recording have at most {1000 * longest:.10g} ms, record longer"
+    if trial_ms is not None:
+        return _chosen_length(source, lengths, trial_ms, longest_ms)
+    in_steps = {length: _nearest(length, source.step_ms) for length in sorted(lengths)}
+    held = [length for length, ms in in_steps.items() if ms <= longest_ms * (1 + _ROUNDING)]
+    missing = [f"{length:.10g}" for length in in_steps if length not in held]
+    words = []
+    if missing:
+        words.append(
+            f"trials of {', '.join(missing)} ms: those of the recording have at most {longest_ms:.10g} ms, "
+            "record longer"
         )
-        return float(source.pieces_s.min()), False, words
-    step_ms = source.step_ms
-    steps = 1 if step_ms is None else whole_steps("trial_ms", wanted, step_ms, fewest=1)
-    return (wanted if step_ms is None else steps * step_ms) / 1000.0, True, ""
+    if not held:
+        return _Length(float(source.pieces_s.min()), False, tuple(words))
+    wanted, ms = held[-1], in_steps[held[-1]]
+    if not np.isclose(wanted, ms):
+        words.append(f"trials of {ms:.10g} ms, the nearest to {wanted:.10g} ms in steps of {source.step_ms:.10g} ms")
+    return _Length(ms / 1000.0, True, tuple(words))
 
 
-def _trials(source: _Source, length_s: float, known: Any, trials: int | None) -> tuple[int, str]:
-    available = int(np.maximum(np.floor(source.pieces_s / length_s * (1 + 1e-9)), 0).sum())
+def _nearest(wanted_ms: float, step_ms: float | None) -> float:
+    """A duration in whole time steps, at least one."""
+    return wanted_ms if step_ms is None else max(1, round(wanted_ms / step_ms)) * step_ms
+
+
+def _trials(source: _Source, length_s: float, known: Any, trials: int | None) -> tuple[int, list[str]]:
+    """How many pieces are taken, and what of that is not as it should be."""
+    pieces = np.maximum(np.floor(source.pieces_s / length_s * (1 + _ROUNDING)), 0)
+    available, short = int(pieces.sum()), int((pieces == 0).sum())
+    words = []
+    if short:
+        words.append(f"{short} of {pieces.size} trials of the recording are shorter than {1000 * length_s:.10g} ms")
     if trials is not None:
-        return whole("trials", trials, 1), ""
-    if known is None or int(known) <= available:
-        return (available if known is None else int(known)), ""
-    return available, f"{int(known)} trials: the recording holds {available}, record longer"
+        return whole("trials", trials, 1), words
+    if known is None:
+        return available, words
+    if int(known) > available:
+        words.append(f"{int(known)} trials: the recording holds {available}, record longer")
+    return min(int(known), available), words
 
 
 def _cut(
@@ -115,6 +157,20 @@ def _cut(
         wanted = Protocol(trials, length_s, number, rate_hz)
         cut |= timescales.match(layer, wanted, start_ms=start_ms, rng=np.random.default_rng(seed))
     return cut, words
+
+
+def _caution(measured: xr.Dataset, of_study: bool) -> str:
+    """Which timescales are long for trials of that length; empty if none is."""
+    tau_ms, window_ms = measured["tau_ms"].to_numpy(), float(measured.attrs["window_ms"])
+    long = np.isfinite(tau_ms) & (_TRIAL_IN_TAU * tau_ms > window_ms)
+    if not long.any():
+        return ""
+    rule = f"timescales of more than a fifth of the trials of {window_ms:.10g} ms are rough"
+    rule += ", those of the study too" if of_study else ""
+    if measured.attrs.get("per") == "neuron":
+        return f"{rule}: {long.sum()} of {np.isfinite(tau_ms).sum()} neurons"
+    names = measured["layer"].to_numpy().astype(str)
+    return f"{rule}: {', '.join(f'{name} ({tau:.0f} ms)' for name, tau in zip(names[long], tau_ms[long], strict=True))}"
 
 
 def measure_like(
@@ -148,9 +204,12 @@ def measure_like(
     measure : str, optional
         Which quantity, of a table that has several.
     trial_ms : float, optional
-        Length of trials; by default the longest of the study, or the trials as they are where it is not known.
+        Length of trials; by default the longest of the study that the recording holds, in the nearest whole number of
+        time steps, or the trials as they are where it is not known. Studies pool data sets whose trials differ, so
+        that any length from their shortest to their longest counts as matched; one that no data set has is named.
     trials : int, optional
-        By default as many as in the study, or where that is not known all that the recording holds.
+        By default as many as in the study, or where that is not known all that the recording holds: their number
+        changes the error of a timescale and not its value.
     neurons : int, optional
         Of each layer; by default the median of the areas where the table knows it (fewer if fewer fire), or all.
     rate_hz : float, optional
@@ -162,21 +221,22 @@ def measure_like(
     progress : bool
         Show a progress bar if it takes longer than 5 s.
     **settings
-        Of the estimator, in place of those of the study; the result says so.
+        Of the estimator, in place of those of the study; the result says so. Bins of the study are rounded to whole
+        time steps of the recording, which the result says too.
 
     Returns
     -------
     xarray.Dataset
         Of `cortexsnn.timescales.estimate`, with attributes ``protocol_table``, ``protocol_measure``,
         ``protocol_verdict`` ("matched" or "differs"), and, one item a line, ``protocol_matched`` and
-        ``protocol_unmatched``.
+        ``protocol_unmatched``; ``protocol_caution`` names timescales that are long for trials so short.
 
     Raises
     ------
     InputError
         If the table has several measures, does not know how it was measured, or did what no estimator of this package
-        does; if a setting does not fit the time steps of the recording; or if `trials` or `trial_ms` are more than
-        the recording holds.
+        does; if a setting of your own does not fit the time steps of the recording; or if `trials` or `trial_ms` are
+        more than the recording holds.
 
     Examples
     --------
@@ -201,24 +261,26 @@ def measure_like(
         reason = how.get("difference", "the table does not say how it was measured")
         raise InputError(f"measure of table '{table.attrs.get('table', '')}'", name,
                          "one that an estimator of this package can repeat", str(reason))  # fmt: skip
-    if trial_ms is not None:
-        positive("trial_ms", trial_ms, "a positive number of milliseconds")
     source = _source(data, start_ms)
-    length_s, is_matched, too_long = _length_s(source, how.get("trial_ms"), trial_ms)
-    number, too_many = _trials(source, length_s, how.get("trials") if is_matched else None, trials)
+    length = _length(source, list(how.get("trial_ms") or []), trial_ms)
+    number, too_many = _trials(source, length.seconds, how.get("trials") if length.of_study else None, trials)
     known = "n" in one.variables and one.attrs.get("modality") == "spikes"
     at_most = int(np.median(one["n"].to_numpy())) if known else None
-    cut, silent = _cut(source, length_s, number, (neurons, at_most), rate_hz, rng)
+    cut, silent = _cut(source, length.seconds, number, (neurons, at_most), rate_hz, rng)
     chosen = how["settings"] | settings
     if source.step_ms is not None:
-        bin_ms = chosen.setdefault("bin_ms", timescales.usual_bin_ms(how["estimator"], source.step_ms))
-        whole_steps("bin_ms", bin_ms, source.step_ms, fewest=1)
+        if "bin_ms" in settings:
+            whole_steps("bin_ms", settings["bin_ms"], source.step_ms, fewest=1)
+        else:
+            usual_ms = timescales.usual_bin_ms(how["estimator"], source.step_ms)
+            chosen["bin_ms"] = _nearest(float(chosen.get("bin_ms", usual_ms)), source.step_ms)
     measured = timescales.estimate(
         cut, how["estimator"], per=how["per"], bootstrap=bootstrap, rng=rng, progress=progress, **chosen
     )
     found = protocol_difference(measured, one)
+    own = [f"{key} {value} (not known of the study)" for key, value in settings.items() if key not in how["settings"]]
     rates = "" if rate_hz is not None else "rates of the study are not known: spikes were not thinned"
-    unmatched = [*found.differs, *found.unknown, *(words for words in (too_long, too_many, *silent, rates) if words)]
+    said = (*found.differs, *found.unknown, *length.words, *too_many, *silent, rates, *own)
     return measured.assign_attrs(
         {
             **source.about,
@@ -227,6 +289,7 @@ def measure_like(
             "protocol_measure": name,
             "protocol_verdict": found.verdict,
             "protocol_matched": "\n".join(found.same),
-            "protocol_unmatched": "\n".join(unmatched),
+            "protocol_unmatched": "\n".join(filter(None, said)),
+            "protocol_caution": _caution(measured, length.of_study),
         }
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from cortexsnn.cortex.statistics.inputs import several
 from cortexsnn.cortex.tables import protocol
 
 __all__ = ["ProtocolDifference", "protocol_difference"]
@@ -109,14 +110,17 @@ def _counts(how: Mapping[str, Any], measured: xr.Dataset, table: xr.Dataset) -> 
     if trials is None:
         unknown.append("number of trials of the study" + ("" if found is None else f" (here {int(found)})"))
     elif found is not None:
-        (same if int(found) == int(trials) else differs).append(f"{int(found)} trials (study: {int(trials)})")
+        (same if int(found) == int(trials) else differs).append(
+            f"{several(int(found), 'trial')} (study: {int(trials)})"
+        )
     neurons = _neurons(measured)
     if "n" not in table.variables or table.attrs.get("modality") != "spikes":
         unknown.append("number of neurons of the study" + (f" (here {_listed(neurons)})" if neurons else ""))
     elif neurons:
         n = table["n"].to_numpy()
         inside = n.min() <= min(neurons) and max(neurons) <= n.max()
-        (same if inside else differs).append(f"{_listed(neurons)} neurons of a layer (study: {_listed(n)} of an area)")
+        what = "neuron" if max(neurons) == 1 else "neurons"
+        (same if inside else differs).append(f"{_listed(neurons)} {what} of a layer (study: {_listed(n)} of an area)")
     return same, differs, unknown
 
 

@@ -100,6 +100,9 @@ STANDARD = {
     "low_ms": Column("float", "lower end of the interval of the timescale", "ms", optional=True, lowest=0),
     "high_ms": Column("float", "upper end of the interval of the timescale", "ms", optional=True, lowest=0),
     "n": Column("int", "how many neurons, electrodes or parcels the timescale is of", lowest=1),
+    "x_mm": Column("float", "position of the area, first coordinate", "mm", optional=True),
+    "y_mm": Column("float", "position of the area, second coordinate", "mm", optional=True),
+    "z_mm": Column("float", "position of the area, third coordinate", "mm", optional=True),
 }
 COORDINATES = ("dataset", "area", "stream", "measure", "rank", "score")
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from cortexsnn.cortex.table_columns import COORDINATES, Column, Rows, declared_columns
-from cortexsnn.cortex.table_metadata import attributes_of, what_it_cannot_show
+from cortexsnn.cortex.table_metadata import attributes_of, note_of
 from cortexsnn.errors import InputError
 
 __all__ = ["dataset_of"]
@@ -161,9 +161,8 @@ def dataset_of(rows: Rows, about: Mapping[str, Any], name: str, what: str) -> xr
         units = {"units": columns[column].units} if columns[column].units else {}
         long_name = {"long_name": columns[column].long_name}
         variables[column] = ("observation", np.array(of_column), long_name | units)
-    note = what_it_cannot_show(values["area"], ordered=bool({"rank", "score"} & set(values)))
     return xr.Dataset(
         {column: variables[column] for column in values if column not in labels},
         {column: variables[column] for column in labels},
-        attributes | {"note": note},
+        attributes | {"note": note_of(values)},
     )

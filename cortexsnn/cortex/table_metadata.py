@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from cortexsnn.checks import choice
+from cortexsnn.cortex.statistics import smallest_p_of_places
+from cortexsnn.cortex.statistics.inputs import SIGNIFICANT, several
+from cortexsnn.cortex.table_protocol import protocol_text
 from cortexsnn.errors import InputError
 
-__all__ = ["ABOUT", "MODALITIES", "attributes_of", "what_it_cannot_show"]
+__all__ = ["ABOUT", "MODALITIES", "attributes_of", "note_of", "what_it_cannot_show"]
 
 MODALITIES = ("spikes", "field", "fmri", "model", "anatomy", "unknown")
 _WORDS = ("title", "doi", "measured", "species", "n", "unit", "obtained", "licence")
 ABOUT = (*_WORDS, "modality", "traps", "protocol", "bibtex", "columns")
-# A perfect order of 4 areas has p = 0.083.
-_SMALLEST_SIGNIFICANT = 5
+# Of more, p is small even where all but one are in one place.
+_MOST_TO_COUNT = 2 / SIGNIFICANT
 
 
-def what_it_cannot_show(areas: Sequence[str], ordered: bool) -> str:
+def _of_one_order(places: Sequence[float]) -> str:
+    """What so few areas that are in one order cannot show."""
+    number = len(places)
+    if not np.all(np.isfinite(places)):
+        return "not all areas have a place"
+    if number == 1:
+        return "one area: there is no order to compare"
+    different = len(set(places))
+    if different == 1:
+        return f"{several(number, 'area')} in one place: there is no order to compare"
+    smallest = smallest_p_of_places(places) if number < _MOST_TO_COUNT else 0.0
+    if smallest <= SIGNIFICANT:
+        return ""
+    tied = "" if different == number else f" in {different} places"
+    return f"{several(number, 'area')}{tied}: the smallest two-sided p of their order is {smallest:.2g}"
+
+
+def what_it_cannot_show(
+    areas: Sequence[str], places: ArrayLike | None, *, within: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """What the order of so few areas cannot show, in words; empty if there is nothing to say.
 
     Parameters
     ----------
-    areas : sequence of str
+    areas : sequence of str, shape (observation,)
         Names, which may repeat.
-    ordered : bool
-        Whether areas have a place in a hierarchy.
+    places : array, shape (observation,), optional
+        Rank or score of each in the hierarchy; None where areas have neither.
+    within : mapping of str to sequence of str, shape (observation,), optional
+        Labels within which places are comparable, such as the stream. What they cannot show is said of each.
 
     Returns
     -------
@@ -35,16 +60,43 @@ def what_it_cannot_show(areas: Sequence[str], ordered: bool) -> str:
 
     Examples
     --------
-    >>> what_it_cannot_show(["V1", "V2", "V4", "MT"], ordered=True)
+    >>> what_it_cannot_show(["V1", "V2", "V4", "MT"], [1, 2, 3, 4])
     '4 areas: the smallest two-sided p of their order is 0.083'
+    >>> what_it_cannot_show(["V1", "V2", "V4", "MT"], [1, 2, 3, 3])
+    '4 areas in 3 places: the smallest two-sided p of their order is 0.17'
     """
-    number = len(set(areas))
-    notes = [] if ordered else ["areas have neither rank nor score"]
-    if number == 1:
-        notes.append("one area: there is no order to compare")
-    elif number < _SMALLEST_SIGNIFICANT:
-        notes.append(f"{number} areas: the smallest two-sided p of their order is {2 / math.factorial(number):.2g}")
-    return "; ".join(notes)
+    several_labels = {name: labels for name, labels in (within or {}).items() if len(set(labels)) > 1}
+    given = np.zeros(len(areas)) if places is None else np.asarray(places, dtype=np.float64)
+    orders: dict[str, dict[str, float]] = {}
+    for index, area in enumerate(areas):
+        order = ", ".join(f"{name} {labels[index]}" for name, labels in several_labels.items())
+        # Without places the best that is possible is that all of them differ.
+        orders.setdefault(order, {}).setdefault(area, float(index if places is None else given[index]))
+    found = {order: _of_one_order(list(places_of.values())) for order, places_of in orders.items()}
+    notes = [f"{order}, {words}" if order else words for order, words in found.items() if words]
+    return "; ".join(notes if places is not None else ["areas have neither rank nor score", *notes])
+
+
+def note_of(columns: Mapping[str, Sequence[Any]]) -> str:
+    """What the areas of a table cannot show, in each stream and measure; empty if there is nothing to say.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence, shape (observation,)
+        The columns of the table, of which area, rank or score, stream and measure count.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> note_of({"area": ["V1", "V2", "S1"], "rank": [1, 2, 1], "stream": ["visual", "visual", "touch"]})
+    'stream visual, 2 areas: the smallest two-sided p of their order is 1; stream touch, one area: there is no orde...
+    """
+    places = next((columns[name] for name in ("rank", "score") if name in columns), None)
+    within = {name: columns[name] for name in ("measure", "stream") if name in columns}
+    return what_it_cannot_show(columns["area"], places, within=within)
 
 
 def _bibtex(given: Any, what: str) -> str:
@@ -55,13 +107,6 @@ def _bibtex(given: Any, what: str) -> str:
         raise InputError(f"bibtex in the metadata of {what}", given, "a mapping with type, key and fields")
     lines = [f"  {field} = {{{value}}}," for field, value in given.items() if field not in ("type", "key")]
     return "\n".join([f"@{given['type']}{{{given['key']},", *lines, "}"])
-
-
-def _json(protocol: Mapping[str, Any], what: str) -> str:
-    try:
-        return json.dumps(protocol)
-    except (TypeError, ValueError):
-        raise InputError(f"protocol in the metadata of {what}", protocol, "plain values, as JSON has them") from None
 
 
 def attributes_of(about: Mapping[str, Any], name: str, what: str) -> dict[str, str]:
@@ -105,14 +150,11 @@ def attributes_of(about: Mapping[str, Any], name: str, what: str) -> dict[str, s
     traps = about.get("traps", [])
     if not isinstance(traps, list | tuple) or not all(isinstance(trap, str) for trap in traps):
         raise InputError(f"traps in the metadata of {what}", traps, "a list of sentences")
-    protocol = about.get("protocol", {})
-    if not isinstance(protocol, Mapping) or not all(isinstance(one, Mapping) for one in protocol.values()):
-        raise InputError(f"protocol in the metadata of {what}", protocol, "a mapping from measure to its protocol")
     return {
         "table": name,
         **{key: str(about.get(key, "")) for key in _WORDS},
         "modality": modality,
         "traps": "\n".join(traps),
-        "protocol": _json(protocol, what),
+        "protocol": protocol_text(about.get("protocol", {}), what),
         "bibtex": _bibtex(about.get("bibtex"), what),
     }

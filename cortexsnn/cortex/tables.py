@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.cortex.table_columns import read_rows
 from cortexsnn.cortex.table_layout import dataset_of
-from cortexsnn.cortex.table_metadata import what_it_cannot_show
+from cortexsnn.cortex.table_metadata import note_of, what_it_cannot_show
 from cortexsnn.errors import InputError
 
 __all__ = ["area_means", "citation", "joined", "load", "names", "protocol", "rows"]
@@ -195,8 +195,7 @@ def rows(table: xr.Dataset, **wanted: str | Sequence[str]) -> xr.Dataset:
     if not keep.any():
         raise InputError("labels of the table", wanted, "those of at least one observation")
     part = table.isel(observation=np.flatnonzero(keep))
-    ordered = "rank" in table.coords or "score" in table.coords
-    return part.assign_attrs(note=what_it_cannot_show(part["area"].to_numpy().tolist(), ordered))
+    return part.assign_attrs(note=note_of({str(name): part[name].to_numpy().tolist() for name in part.coords}))
 
 
 def area_means(table: xr.Dataset) -> xr.Dataset:
@@ -309,6 +308,6 @@ def joined(
         {
             "only_in_first": ", ".join(area for area in left if area not in right),
             "only_in_second": ", ".join(area for area in right if area not in left),
-            "note": what_it_cannot_show(shared, ordered=True),
+            "note": what_it_cannot_show(shared, [left[area] for area in shared]),
         },
     )

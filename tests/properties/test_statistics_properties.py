@@ -19,6 +19,7 @@ from cortexsnn.cortex.statistics import (
     rank_correlation,
     shuffled_layers,
     sign_flip_test,
+    smallest_p_of_places,
 )
 
 METHODS = ("spearman", "kendall")
@@ -55,6 +56,15 @@ def test_exact_p_is_the_share_of_all_permutations(method, xy):
     assert result.p_value == pytest.approx(np.mean(np.abs(everything) >= abs(observed) - 1e-9))
     largest = np.abs(everything).max()
     assert result.smallest_possible_p == pytest.approx(np.mean(np.abs(everything) >= largest - 1e-9))
+
+
+@given(pairs())
+@settings(max_examples=60, deadline=None)
+def test_the_smallest_p_is_known_without_counting(xy):
+    # Protects the notes of tables, which say it of any number of areas, ties in both included.
+    x, y = xy
+    assert smallest_p_of_places(x, y) == pytest.approx(correlate(x, y, "spearman").smallest_possible_p)
+    assert smallest_p_of_places(x) == pytest.approx(correlate(x, range(len(x)), "spearman").smallest_possible_p)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from cortexsnn.cortex import compare, measure_like
 from cortexsnn.cortex.registering import open_table, register
 from cortexsnn.cortex.tables import area_means, citation, joined, load, protocol
 from cortexsnn.errors import InputError
+from cortexsnn.timescales import ou_poisson_trains
 
 
 def write(folder, text, name="mine.csv"):
@@ -30,7 +33,7 @@ def test_a_table_of_a_user_is_like_those_of_the_package(tmp_path):
     path = write(tmp_path, "\n".join(lines))
     about = {
         "title": "Mine", "doi": "10.1000/1", "modality": "spikes", "traps": ["few"],
-        "protocol": {"intrinsic": {"estimator": "acf", "settings": {}}},
+        "protocol": {"intrinsic": {"estimator": "acf", "settings": {}, "per": "layer"}},
         "bibtex": {"type": "misc", "key": "me", "author": "Me"},
         "columns": {"layer": {"type": "float", "optional": True, "long_name": "cortical layer"}},
     }  # fmt: skip
@@ -133,6 +136,29 @@ def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, message):
         ({"protocol": {"other": {}, "timescale": {}}}, "protocol in the metadata of table 'mine' is 'other'; exp"),
         ({"protocol": ["acf"]}, "expected a mapping from measure to its protocol"),
         ({"protocol": {"timescale": {"bins": np.zeros(2)}}}, "expected plain values, as JSON has them"),
+        ({"protocol": {"timescale": {"estimator": "acf", "per": "layer"}}}, "keys of .* expected settings too"),
+        ({"protocol": {"timescale": {"estimator": "acf", "settings": {}}}}, "keys of .* expected per too. .*'neuron'"),
+        ({"protocol": {"timescale": {"per": "area"}}}, "per of .* is 'area'; expected one of layer, neuron"),
+        ({"protocol": {"timescale": {"settings": 50}}}, "settings of .* is 50; expected a mapping from setting"),
+        ({"protocol": {"timescale": {"trial_ms": 1000}}}, r"trial_ms of .* is 1000; .*stands in a list too: \[1000\]"),
+        ({"protocol": {"timescale": {"trial_ms": []}}}, r"trial_ms of .* is \[\]; expected a list of positive numbers"),
+        ({"protocol": {"timescale": {"trial_ms": [500, -1]}}}, "trial_ms of .* expected a list of positive numbers"),
+        ({"protocol": {"timescale": {"trials": 2.5}}}, "trials of .* is 2.5; expected a whole number of at least 1"),
+        ({"protocol": {"timescale": {"statistic": 1}}}, "statistic of .* is 1; expected words"),
+        ({"protocol": {"timescale": {"trial": [5]}}}, "key of .* is 'trial'; expected one of estimator, settings, per"),
+        (
+            {"protocol": {"timescale": {"estimator": "fit", "settings": {}, "per": "layer"}}},
+            "estimator of protocol 'timescale' .* is 'fit'; expected one of pearson_trials.* say under 'difference'",
+        ),
+        (
+            {"protocol": {"timescale": {"estimator": "acf", "settings": {"width": 5}, "per": "layer"}}},
+            "setting of acf in the settings of protocol 'timescale' .* is 'width'; expected one of bin_ms",
+        ),
+        (
+            {"protocol": {"timescale": {"estimator": "acf", "settings": {"bin_ms": "5"}, "per": "layer"}}},
+            "bin_ms in the settings of protocol 'timescale' .* is '5'; expected a positive number",
+        ),
+        ({"columns": {"x_mm": {"type": "str"}}}, "type of column 'x_mm' .* is 'str'; expected one of float"),
         ({"columns": ["tau_ms"]}, "columns in the metadata of table 'mine'"),
         ({"columns": {"depth": {"kind": "int"}}}, "column 'depth' in the metadata of table 'mine'"),
         ({"columns": {"depth": {"type": "complex"}}}, "type of column 'depth' .* is 'complex'; expected one of str"),
@@ -145,6 +171,47 @@ def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, message):
 def test_wrong_metadata_are_refused(tmp_path, about, message):
     with pytest.raises(InputError, match=message):
         register(write(tmp_path, GOOD), about=about)
+
+
+def test_a_registered_protocol_can_be_followed(tmp_path):
+    # Protects measuring a network like a table of one's own: what is accepted here must not fail there.
+    how = {"estimator": "acf", "settings": {"bin_ms": 20.0}, "per": "layer", "trial_ms": [2000]}
+    table = register(write(tmp_path, GOOD), about={"modality": "spikes", "protocol": {"timescale": how}})
+    draws = np.random.default_rng(1)
+    trains = ou_poisson_trains(tau_ms=80.0, trials=1, duration_s=60.0, neurons=20, rate_hz=20.0, rng=draws)
+    measured = measure_like({"hidden1": trains}, table, bootstrap=0, rng=draws)
+    assert (measured.attrs["bin_ms"], measured.attrs["window_ms"]) == (20.0, 2000.0)
+    only_words = {"timescale": {"difference": "by eye"}}
+    with pytest.raises(InputError, match="by eye"):
+        measure_like({"hidden1": trains}, register(write(tmp_path, GOOD), about={"protocol": only_words}), rng=draws)
+
+
+def test_positions_are_numbers_without_being_described(tmp_path):
+    # Protects the comparison, whose test against smooth maps takes them, from positions that are text.
+    lines = [f"p{k},{k},{50 + 2 * k + k % 3},{k},{k % 4}" for k in range(1, 13)]
+    table = register(write(tmp_path, "\n".join(["area,rank,tau_ms,x_mm,y_mm", *lines])))
+    assert table["x_mm"].to_numpy().tolist() == [float(k) for k in range(1, 13)]
+    assert table["y_mm"].attrs["units"] == "mm"
+    measured = xr.Dataset(
+        {"tau_ms": ("layer", [50.0, 60.0, 70.0]), "status": ("layer", ["ok"] * 3)},
+        {"layer": ["a", "b", "c"], "depth": ("layer", [1, 2, 3])},
+    )
+    result = compare(measured, table, rng=np.random.default_rng(1))
+    assert np.isfinite(result["cortex_spatial_p_value"]).all()
+    with pytest.raises(InputError, match="x_mm in line 3 of table 'mine' is 'left'; expected a finite number"):
+        register(write(tmp_path, "area,rank,tau_ms,x_mm\nA,1,60,1\nB,2,70,left\n"))
+
+
+def test_what_so_few_areas_cannot_show_counts_ties_and_streams(tmp_path):
+    tied = register(write(tmp_path, "area,rank,tau_ms\nA,1,50\nB,2,60\nC,3,70\nD,3,80\n"))
+    assert tied.attrs["note"] == "4 areas in 3 places: the smallest two-sided p of their order is 0.17"
+    lines = ["A,1,50,u", "B,2,60,u", "C,1,70,v", "D,2,80,v", "E,3,90,v", "F,4,91,v", "G,5,92,v"]
+    streams = register(write(tmp_path, "\n".join(["area,rank,tau_ms,stream", *lines])))
+    assert streams.attrs["note"] == "stream u, 2 areas: the smallest two-sided p of their order is 1"
+    level = register(write(tmp_path, "area,rank,tau_ms\nA,1,50\nB,1,60\n"))
+    assert level.attrs["note"] == "2 areas in one place: there is no order to compare"
+    many = register(write(tmp_path, "\n".join(["area,rank,tau_ms", *(f"p{k},{1 + (k > 0)},50" for k in range(39))])))
+    assert many.attrs["note"] == "39 areas in 2 places: the smallest two-sided p of their order is 0.051"
 
 
 def test_files_that_are_no_tables_are_refused(tmp_path):

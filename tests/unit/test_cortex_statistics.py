@@ -290,7 +290,7 @@ def test_shuffled_layers_sample_what_cannot_be_counted(monkeypatch):
 def test_shuffled_layers_say_whom_they_speak_of():
     result = statistics.shuffled_layers([[50, 90, 160]], rng=rng())
     assert "of these networks, whatever other seeds would do" in result.note
-    assert "n too small: with these 1 networks of 3 layers the smallest possible two-sided p is 0.333" in result.note
+    assert "n too small: with this 1 network of 3 layers the smallest possible two-sided p is 0.333" in result.note
 
 
 @pytest.mark.parametrize(
@@ -636,6 +636,51 @@ def test_coverage_with_few_seeds(seeds, percentile):
     assert _coverage(seeds, "percentile") == pytest.approx(percentile, abs=0.05)
 
 
+def test_a_slope_of_drawn_points_is_that_of_repeated_points():
+    # Protects the bootstrap of data sets: a point that is drawn three times counts as three.
+    draws = rng(3)
+    depth, log_tau = draws.random(6) * 1e3 + 1e6, draws.normal(4, 1, 6)
+    counts = draws.integers(0, 4, (20, 6)).astype(float)
+    found = statistics.least_squares_slopes(depth, log_tau, counts)
+    for slope, number in zip(found, counts.astype(int), strict=True):
+        again = np.repeat(depth, number), np.repeat(log_tau, number)
+        assert slope == pytest.approx(np.polyfit(again[0] - 1e6, again[1], 1)[0], rel=1e-6)
+    assert np.isnan(statistics.least_squares_slopes(depth, log_tau, np.array([[0.0, 3, 0, 0, 0, 0]]))).all()
+    once = statistics.least_squares_slopes(depth, log_tau, np.ones((1, 6)))
+    assert once[0] == pytest.approx(float(statistics.least_squares_slopes(depth, log_tau)), rel=1e-9)
+
+
+def test_the_ratio_of_top_to_bottom_does_not_ask_for_an_order():
+    depth, log_tau = np.array([1.0, 0.0, 0.5, 1.0, 0.0]), np.array([2.0, 0.0, 9.0, 4.0, 1.0])
+    for order in (np.arange(5), np.array([3, 2, 4, 0, 1])):
+        assert statistics.log_ratio(depth[order], log_tau[order]).item() == 2.5
+        assert statistics.log_ratio(depth[order], np.stack([log_tau, -log_tau])[:, order]).tolist() == [2.5, -2.5]
+    assert np.isnan(statistics.log_ratio(np.array([0.0, 0.5]), np.array([1.0, 2.0])))
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        (lambda: statistics.sign_flip_test([0.5], rng=rng()).note, "with this 1 value the"),
+        (lambda: statistics.sign_flip_test([0.5, 0.7], rng=rng()).note, "with these 2 values the"),
+        (
+            lambda: statistics.residual_bootstrap_slope([0, 1], [50, 60], rng=rng()).note,
+            "2 units to draw from give no interval",
+        ),
+        (
+            lambda: (
+                statistics.hierarchical_bootstrap(
+                    statistics.mean_statistic([1.0, 2.0]), {"seed": [0, 0], "neuron": [0, 1]}, rng=rng()
+                ).note
+            ),
+            "1 unit to draw from gives no interval",
+        ),
+    ],
+)
+def test_one_is_not_written_as_several(note, words):
+    assert words in note()
+
+
 # Mixed model
 
 
@@ -672,8 +717,28 @@ def test_seeds_that_do_not_differ_are_said_to_be_singular():
     seed, depth, tau = _seeds_and_layers(rng(4), slopes=0.0)
     fit = statistics.mixed_slope(seed, depth, tau)
     assert fit.singular
-    assert "seeds differ no more than the scatter of their layers explains" in fit.note
     assert fit.low < 1 < fit.high
+    flat = np.exp(4 + depth + np.tile([0.1, -0.2, 0.15, -0.05], 6))
+    same = statistics.mixed_slope(seed, depth, flat * np.exp(rng(1).normal(0, 1e-3, 24)))
+    assert same.note == "seeds differ no more than the scatter of their layers explains (singular fit)"
+
+
+def test_a_singular_fit_says_what_does_not_differ():
+    # Protects from "seeds do not differ" where their slopes do, and only a combination of effects has no variance.
+    seed, depth = np.repeat(np.arange(6), 4), np.tile(np.linspace(0, 1, 4), 6)
+    slopes, scatter = np.array([0.2, 0.5, 0.8, 1.2, 1.8, 2.4])[seed], 0.05 * rng(2).permutation(np.tile([1, -1], 12))
+    turning = statistics.mixed_slope(seed, depth, np.exp(4 - 0.5 * slopes + slopes * depth + scatter))
+    assert (turning.singular, turning.slope_variance > 0.3) == (True, True)
+    assert turning.note == (
+        "slopes and intercepts of seeds go together, with a correlation estimated as -1 (singular fit)"
+    )
+    lines = 4 + slopes * depth
+    fan = statistics.mixed_slope(seed, depth, np.exp(lines))
+    assert fan.note.startswith("intercepts of seeds differ no more than the scatter of their layers explains")
+    assert fan.note.endswith("(singular fit), their slopes by more; every layer lies exactly on the line of its seed")
+    parallel = statistics.mixed_slope(seed, depth, np.exp(4 + slopes + depth))
+    assert parallel.note.startswith("slopes of seeds differ no more than the scatter of their layers explains")
+    assert "their intercepts by more" in parallel.note
 
 
 @pytest.mark.parametrize("random", ["intercept and slope", "intercept"])

@@ -12,8 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cortexsnn.checks import Values, choice
-from cortexsnn.cortex.comparing.layers import REPLICATES, split_log_normal
+from cortexsnn.cortex.comparing.area_errors import area_replicates
 from cortexsnn.cortex.statistics import relative_depth
+from cortexsnn.cortex.table_metadata import what_it_cannot_show
 from cortexsnn.cortex.tables import area_means, protocol, rows
 from cortexsnn.errors import InputError
 
@@ -22,7 +23,7 @@ __all__ = ["SAMPLES", "STREAM", "Areas", "Sample", "neuron_statistic_of", "read_
 STREAM = "visual-prefrontal"
 SAMPLES = ("area means", "observations")
 _POSITIONS = ("x_mm", "y_mm", "z_mm")
-_CONFIDENCE = 0.95
+_NUMBERS = ("tau_ms", "sem_ms", "low_ms", "high_ms", "rank", "score", *_POSITIONS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +64,14 @@ class Areas:
     datasets : array of int, shape (area,)
         In how many data sets each area is.
     replicates : array, shape (area, REPLICATES)
-        Timescales in ms that the errors and data sets of each area allow.
+        Mean timescales in ms that the errors and data sets of each area allow.
     has_errors : array of bool, shape (area,)
     stream, measure, place : str
         What was taken; place is rank, score or empty.
     absolute : str
         Why milliseconds of this table are compared with nothing; empty if they are compared.
+    note : str
+        What the order of these areas cannot show; empty if there is nothing to say.
     """
 
     means: Sample
@@ -80,6 +83,7 @@ class Areas:
     measure: str
     place: str
     absolute: str
+    note: str
 
 
 def _stream_of(table: xr.Dataset, stream: str | None) -> str:
@@ -91,6 +95,13 @@ def _stream_of(table: xr.Dataset, stream: str | None) -> str:
     if len(known) > 1 and STREAM not in known:
         raise InputError("streams of the table", known, "one of them", "choose with stream=")
     return STREAM if STREAM in known else known[0]
+
+
+def _require_numbers(table: xr.Dataset) -> None:
+    for name in _NUMBERS:
+        if name in table.variables and table[name].dtype.kind not in "iuf":
+            raise InputError(f"{name} of the table", table[name].to_numpy().tolist(), "numbers",
+                             "cortex.register reads columns of these names as numbers")  # fmt: skip
 
 
 def _require_sound(table: xr.Dataset) -> None:
@@ -127,32 +138,6 @@ def _absolute(modality: str) -> str:
     kinds = {"field": "field potentials", "fmri": "fMRI", "model": "a model", "anatomy": "anatomy"}
     of = kinds.get(modality, modality)
     return f"the timescales of the table are of {of}, not of spikes: only order and slope are compared"
-
-
-def _area_replicates(
-    table: xr.Dataset, area: NDArray[np.str_], rng: np.random.Generator
-) -> tuple[Values, NDArray[np.bool_]]:
-    """Replicates of each area, and whether they mean something: data sets are drawn, then errors within them."""
-    tau_ms = table["tau_ms"].to_numpy()
-    label = table["area"].to_numpy().astype(str)
-    unknown = np.full(tau_ms.size, np.nan)
-    sem, low, high = (table[name].to_numpy() if name in table else unknown for name in ("sem_ms", "low_ms", "high_ms"))
-    drawn = np.full((area.size, REPLICATES), np.nan)
-    known = np.zeros(area.size, dtype=bool)
-    for row, name in enumerate(area.tolist()):
-        inside = np.flatnonzero(label == name)
-        every = []
-        for place in inside:
-            ends = float(low[place]), float(high[place])
-            if not np.isfinite(ends).any() and sem[place] > 0:
-                reach = float(np.exp(1.96 * sem[place] / tau_ms[place]))
-                ends = float(tau_ms[place]) / reach, float(tau_ms[place]) * reach
-            # An interval from 0 says nothing of the lower end.
-            known[row] |= bool(0 < ends[0] < np.inf or np.isfinite(ends[1]))
-            every.append(split_log_normal(float(tau_ms[place]), *ends, _CONFIDENCE, REPLICATES, rng))
-        known[row] |= inside.size > 1
-        drawn[row] = np.stack(every)[rng.integers(0, inside.size, REPLICATES), np.arange(REPLICATES)]
-    return drawn, known
 
 
 def _sample(table: xr.Dataset, place: str, positions: list[str], dimension: str) -> Sample:
@@ -215,12 +200,13 @@ def read_areas(table: xr.Dataset, measure: str | None, stream: str | None, rng: 
     one = table if measure is None else rows(table, measure=measure)
     taken = _stream_of(one, stream)
     inside = one.isel(observation=np.flatnonzero(one["stream"].to_numpy().astype(str) == taken))
+    _require_numbers(inside)
     means = area_means(inside)
     _require_sound(inside)
     place = next((name for name in ("rank", "score") if name in inside.coords), "")
     positions = [name for name in _POSITIONS if name in inside.variables]
     names = means["area"].to_numpy().astype(str)
-    replicates, known = _area_replicates(inside, names, rng)
+    replicates, known = area_replicates(inside, names, rng)
     return Areas(
         _sample(_with_positions(means, inside, positions), place, positions, "area"),
         _sample(inside, place, positions, "observation"),
@@ -231,6 +217,7 @@ def read_areas(table: xr.Dataset, measure: str | None, stream: str | None, rng: 
         str(inside["measure"].to_numpy()[0]),
         place,
         _absolute(str(table.attrs.get("modality", ""))),
+        what_it_cannot_show(inside["area"].to_numpy().tolist(), inside[place].to_numpy() if place else None),
     )
 
 

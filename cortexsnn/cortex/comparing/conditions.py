@@ -12,7 +12,7 @@ from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.areas import SAMPLES, Areas
 from cortexsnn.cortex.comparing.layers import Layers
 from cortexsnn.cortex.comparing.layout import Part
-from cortexsnn.cortex.comparing.networks import LAYERS_FOR_TEST, slope_replicates
+from cortexsnn.cortex.comparing.networks import LAYERS_FOR_TEST, log_ratio_of, slope_error_is_known, slope_replicates
 from cortexsnn.cortex.statistics import (
     Bootstrap,
     bootstrap_difference,
@@ -24,7 +24,7 @@ from cortexsnn.cortex.statistics import (
     smallest_p_of_order,
     what_can_be_shown,
 )
-from cortexsnn.cortex.statistics.inputs import joined
+from cortexsnn.cortex.statistics.inputs import joined, several
 from cortexsnn.errors import InputError
 
 __all__ = ["LAYER_STATISTICS", "condition_part", "left_out", "mean_slope"]
@@ -39,7 +39,7 @@ def left_out(used: int, total: int, what: str) -> str:
     ----------
     used, total : int
     what : str
-        What is counted, in the plural.
+        What is counted, in the singular.
 
     Returns
     -------
@@ -47,12 +47,13 @@ def left_out(used: int, total: int, what: str) -> str:
 
     Examples
     --------
-    >>> left_out(2, 3, "pairs")
-    '2 of 3 pairs used: the others fall short of 3 layers with a timescale'
+    >>> left_out(2, 4, "pair")
+    '2 of 4 pairs used: the others fall short of 3 layers with a timescale'
     """
     if used == total:
         return ""
-    return f"{used} of {total} {what} used: the others fall short of {LAYERS_FOR_TEST} layers with a timescale"
+    others = "it falls" if total == 1 else "the other falls" if total - used == 1 else "the others fall"
+    return f"{used} of {several(total, what)} used: {others} short of {LAYERS_FOR_TEST} layers with a timescale"
 
 
 def mean_slope(
@@ -71,12 +72,14 @@ def mean_slope(
         errors half as large as between networks    0.99  0.96  0.94
         errors as large as between networks         1.00  0.98  0.96
 
+    Where the errors of a network are not known, they are taken to be like those of the others.
+
     Parameters
     ----------
     slopes : array, shape (network,)
         Two or more.
     replicates : array, shape (network, replicate)
-        Of each network, slopes that the errors of its timescales allow.
+        Of each network, slopes that the errors of its timescales allow; NaN where these are not known.
     resamples : int
     confidence : float
     rng : numpy.random.Generator
@@ -95,6 +98,8 @@ def mean_slope(
     """
     n, estimate = slopes.size, float(slopes.mean())
     errors = replicates - replicates.mean(axis=1, keepdims=True)
+    unknown = np.isnan(errors).any(axis=1)
+    errors[unknown] = 0.0 if unknown.all() else rng.choice(errors[~unknown].ravel(), errors[unknown].shape)
     between = float(slopes.var(ddof=1))
     explained = float(errors.var(axis=1).mean()) * n / (n - 1)
     shrunk = (slopes - estimate) * (sqrt(max(0.0, 1 - explained / between)) if between > 0 else 0.0)
@@ -120,16 +125,29 @@ def _pooled(
             networks[0].height[used], networks[0].tau_ms[used], resamples=resamples, confidence=confidence, rng=rng
         )
         return line, "one network: the interval is of the line through its layers, and says nothing about other seeds"
-    found = mean_slope(slopes, np.stack([slope_replicates(layers) for layers in networks]), resamples, confidence, rng)
-    if any(layers.neurons.any() for layers in networks):
-        inner = ", and neurons of each layer within them"
-    elif any(layers.has_errors[layers.used].any() for layers in networks):
-        inner = ", and timescales within their intervals"
-    else:
+    known = [slope_error_is_known(layers) for layers in networks]
+    replicates = np.stack([slope_replicates(layers) for layers in networks])
+    replicates[np.logical_not(known)] = nan
+    found = mean_slope(slopes, replicates, resamples, confidence, rng)
+    if not any(known):
         inner = "; errors of the timescales are not known"
-    unknown = sum(not layers.has_errors[layers.used].all() for layers in networks)
-    some = f"{unknown} of {len(networks)} networks have layers without an interval" if unknown > 0 else ""
-    return found, joined(f"{len(networks)} networks drawn again{inner}", some)
+    elif any(layers.neurons.any() for layers in networks):
+        inner = ", and neurons of each layer within them"
+    else:
+        inner = ", and timescales within their intervals"
+    return found, joined(f"{len(networks)} networks drawn again{inner}", _without_errors(networks, known))
+
+
+def _without_errors(networks: Sequence[Layers], known: Sequence[bool]) -> str:
+    """Say whose errors are not known, where those of others are; empty if there is nothing to say."""
+    lacking = [layers.label for layers, is_known in zip(networks, known, strict=True) if not is_known]
+    if not lacking or len(lacking) == len(networks):
+        return ""
+    have = "has" if len(lacking) == 1 else "have"
+    words = (
+        f"{len(lacking)} of {len(networks)} networks {have} a layer without an interval, or with one that is open at"
+    )
+    return f"{words} both ends ({', '.join(lacking)}): taken to be as uncertain as the others"
 
 
 def _mixed(networks: Sequence[Layers], confidence: float) -> dict[str, float | str]:
@@ -152,22 +170,24 @@ def _shuffled(networks: Sequence[Layers], statistic: str, rng: np.random.Generat
     empty = {"mean": nan, "p_value": nan, "p_is_exact": False, "p_standard_error": nan, "smallest_possible_p": nan}
     if not networks:
         return {**empty, "note": "n too small: no network with enough layers"}
-    tau_ms = [layers.tau_ms[layers.used] for layers in networks]
-    height = [layers.height[layers.used] for layers in networks]
-    try:
-        found = shuffled_layers(tau_ms, height, statistic=statistic, rng=rng)
-    except InputError as error:
-        return {**empty, "note": f"not tested: {error.field} is not {error.expected}"}
-    return {key: getattr(found, key) for key in (*empty, "note")}
+    # Layers that are all equal have a slope, and no order.
+    flat = [one for one in networks if statistic != "slope" and np.ptp(np.log(one.tau_ms[one.used])) == 0]
+    kept = [one for one in networks if one not in flat]
+    without = f"without networks whose layers are all equal: {', '.join(one.label for one in flat)}" if flat else ""
+    if not kept:
+        return {**empty, "note": joined("not tested: no network with an order", without)}
+    found = shuffled_layers(
+        [one.tau_ms[one.used] for one in kept], [one.height[one.used] for one in kept], statistic=statistic, rng=rng
+    )
+    return {key: getattr(found, key) for key in empty} | {"note": joined(without, found.note)}
 
 
 def _ratio(networks: Sequence[Layers], confidence: float, rng: np.random.Generator) -> tuple[float, float, float]:
     """Geometric mean over networks of the ratio of the last layer to the first, where both have a timescale."""
-    several = [layers for layers in networks if np.ptp(layers.depth) > 0]
-    ends = [layers.tau_ms[[0, -1]] for layers in several if np.isfinite(layers.tau_ms[[0, -1]]).all()]
-    if not ends:
+    ratios = [ratio for ratio in map(log_ratio_of, networks) if np.isfinite(ratio)]
+    if not ratios:
         return nan, nan, nan
-    logs = over_seeds([float(np.log(last / first)) for first, last in ends], confidence=confidence, rng=rng)
+    logs = over_seeds(ratios, confidence=confidence, rng=rng)
     mean, low, high = np.exp([logs.mean, logs.low, logs.high]).tolist()
     return mean, low, high
 
@@ -234,7 +254,7 @@ def condition_part(
         signs = sign_flip_test(own, rng=rng)
         pooled, drawn = _pooled(counted, own, resamples, confidence, rng)
         ratio, ratio_low, ratio_high = _ratio(networks, confidence, rng)
-        few = left_out(len(counted), len(networks), "networks")
+        few = left_out(len(counted), len(networks), "network")
         add(
             "condition",
             networks=len(counted),

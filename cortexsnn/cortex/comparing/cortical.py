@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.areas import SAMPLES, Areas, Sample
 from cortexsnn.cortex.comparing.layout import Part
 from cortexsnn.cortex.statistics import (
@@ -14,6 +13,8 @@ from cortexsnn.cortex.statistics import (
     Bootstrap,
     distances_between,
     hierarchical_bootstrap,
+    least_squares_slopes,
+    log_ratio,
     log_slope,
     rank_correlation,
     residual_bootstrap_slope,
@@ -34,15 +35,6 @@ _PERMUTATIONS, _PERMUTATIONS_OF_MANY = 99_999, 9_999
 _NOT_EXCHANGEABLE = "points share areas and laboratories and so are not exchangeable: take p as a description"
 
 
-def _weighted_slopes(height: Values, log_tau: Values, counts: Values) -> Values:
-    """Least-squares slopes where each point counts so often, shape (resample,); NaN where all stand equally high."""
-    total = counts.sum(axis=1, keepdims=True)
-    centred = height - counts @ height[:, None] / total
-    spread = (counts * centred**2).sum(axis=1)
-    rise = (counts * centred * log_tau).sum(axis=1)
-    return np.divide(rise, spread, out=np.full(spread.shape, np.nan), where=spread > 1e-12)
-
-
 def _is_once(areas: Areas) -> bool:
     """Whether every area was observed once, so that its mean and its observation are the same point."""
     return areas.observations.area.size == areas.means.area.size
@@ -55,7 +47,7 @@ def _bootstrap(sample: Sample, resamples: int, confidence: float, rng: np.random
         return None
     if np.unique(sample.dataset).size > 2:
         return hierarchical_bootstrap(
-            lambda counts: _weighted_slopes(height, np.log(tau_ms), counts),
+            lambda counts: least_squares_slopes(height, np.log(tau_ms), counts),
             {"dataset": sample.dataset},
             resamples=resamples,
             confidence=confidence,
@@ -95,17 +87,11 @@ def _drawn_again(sample: Sample, slope: Bootstrap | None) -> str:
     return f"interval: residuals of {slope.units} points"
 
 
-def _ratio(sample: Sample) -> float:
-    if sample.tau_ms.size < 2 or np.ptp(sample.place) == 0:
-        return float("nan")
-    top, bottom = sample.place == sample.place.max(), sample.place == sample.place.min()
-    log_tau = np.log(sample.tau_ms)
-    return float(np.exp(log_tau[top].mean() - log_tau[bottom].mean()))
-
-
 def _spatial(sample: Sample, rng: np.random.Generator) -> tuple[float, str]:
     if not sample.position_mm.shape[1]:
         return float("nan"), "positions of the areas are not known (columns x_mm, y_mm, z_mm)"
+    if not np.all(np.isfinite(sample.position_mm)):
+        return float("nan"), "positions of some areas are not known (columns x_mm, y_mm, z_mm)"
     n = sample.tau_ms.size
     if n < _FEWEST_PLACES or np.ptp(sample.place) == 0 or np.ptp(sample.tau_ms) == 0:
         words = f"n too small: {n} of the {_FEWEST_PLACES} places needed, with places and times that differ"
@@ -143,7 +129,7 @@ def _of_sample(
         "cortex_slope_theil_sen": robust.slope,
         "cortex_slope_status": line.status.value,
         "cortex_slope_note": joined(no_place, words, _drawn_again(points, slope), "" if slope is None else slope.note),
-        "cortex_ratio": _ratio(points),
+        "cortex_ratio": float(np.exp(log_ratio(points.height, np.log(points.tau_ms)))),
         "cortex_spatial_p_value": p_value,
         "cortex_spatial_note": spatial_note,
     }

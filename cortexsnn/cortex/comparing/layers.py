@@ -15,6 +15,7 @@ from scipy import stats
 
 from cortexsnn.checks import Values
 from cortexsnn.cortex.statistics import relative_depth
+from cortexsnn.cortex.statistics.inputs import several
 from cortexsnn.errors import InputError
 from cortexsnn.timescales import Status
 
@@ -23,6 +24,8 @@ __all__ = ["NEURON_STATISTICS", "REPLICATES", "Layers", "read_layers", "split_lo
 # Of each layer; means over networks draw from them again.
 REPLICATES = 500
 _CONFIDENCE = 0.95
+# Depths beyond are no positions of layers.
+_LARGEST_DEPTH = 100_000
 _NEURONS_DRAWN_AT_ONCE = 2_000_000
 
 NEURON_STATISTICS: dict[str, Callable[[Values], Values]] = {
@@ -42,7 +45,9 @@ class Layers:
         Name of the network.
     names : tuple of str
     depth : array of int, shape (layer,)
-        From 1, without gaps; layers side by side are equal.
+        Position from the input, from 1; layers side by side are equal, and where layers were cut out there are gaps.
+    deepest : int
+        Depth of the last layer of the network, whether or not it is among these.
     tau_ms, low_ms, high_ms : array, shape (layer,)
         Timescale and the ends of its interval: NaN where there is none, 0 or infinite where it is open.
     status : tuple of str
@@ -63,6 +68,7 @@ class Layers:
     label: str
     names: tuple[str, ...]
     depth: NDArray[np.int64]
+    deepest: int
     tau_ms: Values
     low_ms: Values
     high_ms: Values
@@ -82,8 +88,13 @@ class Layers:
 
     @property
     def height(self) -> Values:
-        """Relative depth, 0 at the first layer and 1 at the last, whether or not they have timescales."""
-        return relative_depth(self.depth, bottom=1, top=float(self.depth.max()))
+        """Relative depth, 0 at the first layer of the network and 1 at the last, whether or not they are here."""
+        return relative_depth(self.depth, bottom=1, top=float(self.deepest))
+
+    @property
+    def is_bounded(self) -> NDArray[np.bool_]:
+        """Whether the error of each timescale is known, and its interval not open at both ends; shape (layer,)."""
+        return self.has_errors & ~((self.low_ms == 0) & np.isinf(self.high_ms))
 
 
 def split_log_normal(
@@ -154,14 +165,41 @@ def _optional(timescales: xr.Dataset, name: str, size: int) -> Values:
     return np.asarray(timescales[name].to_numpy(), dtype=np.float64)
 
 
-def _places(timescales: xr.Dataset, label: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Order of the layers, and their depth without gaps."""
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Order of the layers, the depth of each in that order, that of the deepest of the network, and what to say."""
+
+    order: NDArray[np.int64]
+    depth: NDArray[np.int64]
+    deepest: int
+    note: str
+
+
+def _deepest(timescales: xr.Dataset, names: list[str], depth: NDArray[np.int64]) -> int:
+    """Depth of the last layer: a result still names the layers of all neurons where some were cut out of it."""
+    if "unit_layer" in timescales.variables:
+        every = list(dict.fromkeys(timescales["unit_layer"].to_numpy().astype(str).tolist()))
+        if all(name in every[place - 1 : place] for name, place in zip(names, depth.tolist(), strict=True)):
+            return len(every)
+    return int(depth.max())
+
+
+def _places(timescales: xr.Dataset, names: list[str], label: str) -> _Places:
     depth = _column(timescales, "depth", "layer", label).astype(np.float64)
     if not np.all(np.isfinite(depth)):
         raise InputError(f"depth of network '{label}'", depth.tolist(), "a number for each layer")
-    _, dense = np.unique(depth, return_inverse=True)
+    distinct, dense = np.unique(depth, return_inverse=True)
     order = np.argsort(dense, kind="stable")
-    return order, dense[order].astype(np.int64) + 1
+    if np.any(distinct < 1) or np.any(distinct != np.round(distinct)) or distinct[-1] > _LARGEST_DEPTH:
+        steps = np.diff(distinct)
+        uneven = steps.size > 0 and not np.allclose(steps, steps[0])
+        note = "depths are not positions from 1: only their order is taken" if uneven else ""
+        return _Places(order, dense[order].astype(np.int64) + 1, distinct.size, note)
+    positions = depth.astype(np.int64)
+    deepest = _deepest(timescales, names, positions)
+    here = ", ".join(f"{one:.0f}" for one in distinct)
+    cut = f"only layers at depth {here} of 1 to {deepest}: relative depth is that in the whole network"
+    return _Places(order, positions[order], deepest, cut if distinct.size < deepest else "")
 
 
 def _seconds(tau_ms: Values) -> str:
@@ -176,7 +214,8 @@ def _of_layers(label: str, timescales: xr.Dataset, rng: np.random.Generator) -> 
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"layers of network '{label}'", repeated[0], "each layer once")
-    order, depth = _places(timescales, label)
+    places = _places(timescales, names, label)
+    order, depth = places.order, places.depth
     given, states = _checked_tau(timescales, "layer", label)
     tau_ms, status = given[order], states[order]
     size = tau_ms.size
@@ -196,10 +235,10 @@ def _of_layers(label: str, timescales: xr.Dataset, rng: np.random.Generator) -> 
     beside = "layers of equal depth stand side by side" if np.unique(depth).size < size else ""
     rates = _optional(timescales, "rate_hz", size)
     return Layers(
-        label, tuple(names[place] for place in order), depth, tau_ms, low_ms, high_ms, tuple(status.tolist()),
-        np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), replicates, np.clip(undefined, 0.0, 1.0),
-        has_errors, "rate_hz" in timescales.variables and bool(np.isnan(rates).all()),
-        (beside, _seconds(tau_ms)),
+        label, tuple(names[place] for place in order), depth, places.deepest, tau_ms, low_ms, high_ms,
+        tuple(status.tolist()), np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), replicates,
+        np.clip(undefined, 0.0, 1.0), has_errors,
+        "rate_hz" in timescales.variables and bool(np.isnan(rates).all()), (beside, places.note, _seconds(tau_ms)),
     )  # fmt: skip
 
 
@@ -239,13 +278,16 @@ def _of_neurons(label: str, timescales: xr.Dataset, statistic: str, rng: np.rand
         replicates[place] = _drawn_neurons(known, statistic, rng)
         if known.size > 1:
             low_ms[place], high_ms[place] = np.percentile(replicates[place], [2.5, 97.5])
-    note = f"timescale of a layer: {statistic} of those of its neurons"
-    left_out = f"{int(used.sum())} of {int(number.sum())} neurons have a timescale" if used.sum() < number.sum() else ""
+    pooled = f"timescale of a layer: {statistic} of those of its neurons"
+    by_order = "depth of a layer: its place in the order in which they appear" if size > 1 else ""
+    found = f"{int(used.sum())} of {several(int(number.sum()), 'neuron')} {'has' if used.sum() == 1 else 'have'}"
+    left_out = f"{found} a timescale" if used.sum() < number.sum() else ""
     rates = _optional(timescales, "rate_hz", every.size)
     return Layers(
-        label, tuple(names), np.arange(1, size + 1), tau_ms, low_ms, high_ms, tuple(states), number, used, replicates,
-        np.zeros(size), np.isfinite(low_ms), "rate_hz" in timescales.variables and bool(np.isnan(rates).all()),
-        (note, left_out, _seconds(tau_ms)),
+        label, tuple(names), np.arange(1, size + 1), size, tau_ms, low_ms, high_ms, tuple(states), number, used,
+        replicates, np.zeros(size), np.isfinite(low_ms),
+        "rate_hz" in timescales.variables and bool(np.isnan(rates).all()),
+        (pooled, by_order, left_out, _seconds(tau_ms)),
     )  # fmt: skip
 
 
@@ -281,7 +323,7 @@ def read_layers(label: str, timescales: xr.Dataset, neuron_statistic: str, rng: 
     ...     {"layer": ("unit", ["V1", "V1", "MT", "MT"])},
     ... )
     >>> layers = read_layers("mine", measured, "geometric mean", np.random.default_rng(1))
-    >>> layers.tau_ms.round().tolist(), layers.neurons_used.tolist(), layers.notes[1]
+    >>> layers.tau_ms.round().tolist(), layers.neurons_used.tolist(), layers.notes[2]
     ([100.0, 200.0], [2, 1], '3 of 4 neurons have a timescale')
     """
     if not isinstance(timescales, xr.Dataset):

@@ -53,7 +53,7 @@ _OF_NETWORKS = {
     "slope_theil_sen": (_N, f"robust slope: {_SLOPE}, median of the slopes of all pairs of layers", "1"),
     "slope_status": (_N, "what the slope is worth", ""),
     "slope_note": (_N, f"{_NOTE} about the slope", ""),
-    "ratio": (_N, "timescale of the last layer over that of the first", "1"),
+    "ratio": (_N, "timescale at depth 1 over that at depth 0, geometric means where layers stand side by side", "1"),
     **_interval("ratio", _N, "ratio by the errors of the timescales"),
     "protocol": (_N, "whether timescales were measured by the protocol of the study: matched, differs, unknown", ""),
     "protocol_note": (_N, "what of the protocol is the same, differs, or is not known", ""),
@@ -65,7 +65,7 @@ _OF_LAYERS = {
     "tau_high_ms": (_NL, "upper end of the interval of the timescale; infinite if open, NaN if there is none", "ms"),
     "status": (_NL, "what came of the estimate; empty where the network has no such layer", ""),
     "layer_name": (_NL, "population", ""),
-    "layer_height": (_NL, "relative depth, 0 is the first layer and 1 the last", "1"),
+    "layer_height": (_NL, "relative depth, 0 is the first layer of the network and 1 the last", "1"),
     "neurons": (_NL, "neurons, where timescales are of single neurons; otherwise 0", ""),
     "neurons_used": (_NL, "neurons with a timescale, where timescales are of single neurons; otherwise 0", ""),
     "nearest_area": (
@@ -86,8 +86,16 @@ _OF_LAYERS = {
 }
 _OF_CORTEX = {
     "area_tau_ms": (_A, "mean timescale over data sets", "ms"),
-    "area_low_ms": (_A, "lower end of what the errors and data sets of the area allow; NaN if not known", "ms"),
-    "area_high_ms": (_A, "upper end of what the errors and data sets of the area allow; NaN if not known", "ms"),
+    "area_low_ms": (
+        _A,
+        "lower end of the interval of that mean, by errors and scatter of data sets, or NaN",
+        "ms",
+    ),
+    "area_high_ms": (
+        _A,
+        "upper end of the interval of that mean, by errors and scatter of data sets, or NaN",
+        "ms",
+    ),
     "area_place": (_A, "rank or score in the hierarchy", "1"),
     "area_height": (_A, "relative place in the hierarchy, 0 is the lowest and 1 the highest", "1"),
     "area_datasets": (_A, "data sets", ""),
@@ -114,7 +122,7 @@ _OF_CONDITIONS = {
     "condition_slope_note": (_G, f"what was drawn again for the interval, and {_NOTE}", ""),
     **_tested("condition", _G, "sign flips of the slopes"),
     "condition_note": (_G, f"{_NOTE} about the sign flips", ""),
-    "condition_ratio": (_G, "timescale of the last layer over that of the first, geometric mean", "1"),
+    "condition_ratio": (_G, "timescale at depth 1 over that at depth 0, geometric mean over networks", "1"),
     **_interval("condition_ratio", _G, "ratio (t, networks - 1)"),
     "condition_mixed_slope": (_G, "slope of the mixed model ln(tau) ~ depth + (1 + depth | network)", "1"),
     **_interval("condition_mixed", _G, "slope of the mixed model (t, networks - 1)"),
@@ -149,7 +157,7 @@ _OF_CONTRASTS = {
     "toward_rank_biserial": (_DC, "matched-pairs rank-biserial correlation of the gain", "1"),
     **_tested("toward", _DC, "sign flips of the gains"),
     "toward_p_holm": (_DC, "sign flips of the gains: p by Holm over all contrasts", "1"),
-    "toward_holds": (_DC, "share of bootstrap replicates of the slope of the cortex with a gain of that sign", "1"),
+    "toward_holds": (_DC, "share of what the slope of the cortex may be (t) with a gain of that sign", "1"),
     "toward_note": (_DC, f"{_NOTE} about the gain", ""),
 }
 

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.layers import Layers
 from cortexsnn.cortex.comparing.layout import Part
-from cortexsnn.cortex.statistics import METHODS, least_squares_slopes, log_slope, rank_correlation
-from cortexsnn.cortex.statistics.inputs import joined
+from cortexsnn.cortex.statistics import METHODS, least_squares_slopes, log_ratio, log_slope, rank_correlation
+from cortexsnn.cortex.statistics.inputs import joined, several
 
-__all__ = ["LAYERS_FOR_TEST", "layer_part", "network_part", "slope_replicates"]
+__all__ = ["LAYERS_FOR_TEST", "layer_part", "log_ratio_of", "network_part", "slope_error_is_known", "slope_replicates"]
 
 # Two layers always lie on a line, whose slope says little.
 LAYERS_FOR_TEST = 3
 
 
 def _missing(layers: Layers) -> str:
-    used = layers.used.size
-    return "" if used == layers.depth.size else f"only {used} of {layers.depth.size} layers have a timescale"
+    used, total = layers.used.size, layers.depth.size
+    if used == total:
+        return ""
+    return f"only {used} of {several(total, 'layer')} {'has' if used == 1 else 'have'} a timescale"
 
 
 def _few_layers(used: int) -> str:
@@ -56,6 +58,39 @@ def slope_replicates(layers: Layers) -> Values:
     return least_squares_slopes(layers.height[used], np.log(layers.replicates[used]).T)
 
 
+def slope_error_is_known(layers: Layers) -> bool:
+    """Whether the error of every timescale that the slope depends on is known.
+
+    Parameters
+    ----------
+    layers : Layers
+
+    Returns
+    -------
+    bool
+        False where a layer has no interval, or one that is open at both ends.
+    """
+    used = layers.used
+    height = layers.height[used]
+    moves_it = height != height.mean()
+    return bool(np.all(layers.is_bounded[used][moves_it]))
+
+
+def log_ratio_of(layers: Layers) -> float:
+    """Logarithm of the ratio of the last layer to the first; of geometric means where layers stand side by side.
+
+    Parameters
+    ----------
+    layers : Layers
+
+    Returns
+    -------
+    float
+        NaN if none of the first, or none of the last, has a timescale.
+    """
+    return float(log_ratio(layers.height[layers.used], np.log(layers.tau_ms[layers.used])))
+
+
 def _measured_interval(layers: Layers, confidence: float) -> tuple[float, float]:
     """Interval of the slope by errors of measurement: open where the interval of a layer that pulls it is open."""
     used = layers.used
@@ -75,16 +110,18 @@ def _measured_interval(layers: Layers, confidence: float) -> tuple[float, float]
 
 def _ratio(layers: Layers, confidence: float) -> tuple[float, float, float]:
     """Ratio of the last layer to the first, with its interval."""
-    if layers.depth.size < 2 or np.isnan(layers.tau_ms[[0, -1]]).any():
-        return np.nan, np.nan, np.nan
-    ratio = float(layers.tau_ms[-1] / layers.tau_ms[0])
-    if not layers.has_errors[[0, -1]].all():
+    used = layers.used
+    height = layers.height[used]
+    ratio = float(np.exp(log_ratio_of(layers)))
+    top, bottom = used[height == 1], used[height == 0]
+    if np.isnan(ratio) or not layers.has_errors[np.append(top, bottom)].all():
         return ratio, np.nan, np.nan
     tails = 100 * (1 - confidence) / 2
-    low, high = np.percentile(layers.replicates[-1] / layers.replicates[0], [tails, 100 - tails])
-    if layers.low_ms[-1] == 0 or np.isinf(layers.high_ms[0]):
+    drawn = np.exp(log_ratio(height, np.log(layers.replicates[used]).T))
+    low, high = np.percentile(drawn, [tails, 100 - tails])
+    if np.any(layers.low_ms[top] == 0) or np.isinf(layers.high_ms[bottom]).any():
         low = 0.0
-    if np.isinf(layers.high_ms[-1]) or layers.low_ms[0] == 0:
+    if np.isinf(layers.high_ms[top]).any() or np.any(layers.low_ms[bottom] == 0):
         high = np.inf
     return ratio, float(low), float(high)
 

@@ -31,12 +31,20 @@ from cortexsnn.cortex.statistics.power import detectable_effect, pairs_needed, w
 from cortexsnn.cortex.statistics.resampled import layer_slope_statistic, mean_statistic, of_observations
 from cortexsnn.cortex.statistics.shuffled import ShuffledLayers, shuffled_layers
 from cortexsnn.cortex.statistics.signs import LARGEST_EXACT_FLIPS, SignFlipTest, sign_flip_test
-from cortexsnn.cortex.statistics.slopes import LogSlope, SlopeStatus, least_squares_slopes, log_slope, relative_depth
+from cortexsnn.cortex.statistics.slopes import (
+    LogSlope,
+    SlopeStatus,
+    least_squares_slopes,
+    log_ratio,
+    log_slope,
+    relative_depth,
+)
 from cortexsnn.cortex.statistics.smallest import (
     Answer,
     layers_needed,
     seeds_needed,
     smallest_p_of_order,
+    smallest_p_of_places,
     smallest_p_of_seeds,
     smallest_p_of_shuffled_layers,
     smallest_significant_coefficient,
@@ -75,6 +83,7 @@ __all__ = [
     "layers_needed",
     "least_squares_slopes",
     "log_normal_replicates",
+    "log_ratio",
     "log_slope",
     "mean_statistic",
     "mixed_slope",
@@ -95,6 +104,7 @@ __all__ = [
     "sign_flip_test",
     "slope_over_seeds",
     "smallest_p_of_order",
+    "smallest_p_of_places",
     "smallest_p_of_seeds",
     "smallest_p_of_shuffled_layers",
     "smallest_significant_coefficient",

@@ -28,7 +28,14 @@ from scipy import stats
 
 from cortexsnn.checks import Values, choice, generator, whole
 from cortexsnn.cortex.statistics.draws import checked_levels, drawn
-from cortexsnn.cortex.statistics.inputs import checked_confidence, finite_values, joined, same_length, tau_values
+from cortexsnn.cortex.statistics.inputs import (
+    checked_confidence,
+    finite_values,
+    joined,
+    same_length,
+    several,
+    tau_values,
+)
 from cortexsnn.cortex.statistics.resampled import Statistic
 from cortexsnn.errors import InputError
 
@@ -95,7 +102,7 @@ def _bounded(
 ) -> Bootstrap:
     undefined = int((~np.isfinite(replicates)).sum())
     if freedom < 1:
-        note = f"n too small: {units} unit to draw from gives no interval"
+        note = f"n too small: {several(units, 'unit')} to draw from {'gives' if units == 1 else 'give'} no interval"
         return Bootstrap(estimate, -inf, inf, nan, freedom, confidence, interval, units, undefined, replicates, note)
     if interval == "t":
         reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error

@@ -21,6 +21,7 @@ __all__ = [
     "named_sides",
     "number_of_sides",
     "same_length",
+    "several",
     "tau_values",
     "too_small",
 ]
@@ -74,11 +75,17 @@ def checked_sampling(field: str, number: Any, alternative: str, rng: Any) -> int
     return whole(field, number, 1)
 
 
-def too_small(n: int, what: str, smallest: float, alternative: str = "two-sided") -> str:
-    """Say that no outcome could have been significant; empty if one could."""
+def several(number: int, what: str) -> str:
+    """Say how many there are of something that is given in the singular."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def too_small(n: int, what: str, smallest: float, alternative: str = "two-sided", *, more: str = "") -> str:
+    """Say that no outcome of n of `what`, in the singular, could have been significant; empty if one could."""
     if smallest <= SIGNIFICANT:
         return ""
-    return f"n too small: with these {n} {what} the smallest possible {named_sides(alternative)} p is {smallest:.3f}"
+    given = f"{'this' if n == 1 else 'these'} {several(n, what)}{more}"
+    return f"n too small: with {given} the smallest possible {named_sides(alternative)} p is {smallest:.3f}"
 
 
 def number_of_sides(alternative: str) -> int:

@@ -218,6 +218,23 @@ class _Estimate:
     log_likelihood: float
     singular: bool
 
+    @property
+    def singular_note(self) -> str:
+        """What it is that does not differ between seeds; empty if all does."""
+        if not self.singular:
+            return ""
+        size = self.residual if self.residual > 0 else max(float(np.trace(self.between)), _NOTHING)
+        intercept, slope = (float(self.between[k, k]) > _NO_VARIANCE * size for k in (0, 1))
+        scatter = "no more than the scatter of their layers explains (singular fit)"
+        if not intercept and not slope:
+            return f"seeds differ {scatter}"
+        if not slope:
+            return f"slopes of seeds differ {scatter}, their intercepts by more"
+        if not intercept:
+            return f"intercepts of seeds differ {scatter}, their slopes by more"
+        sign = "-1" if self.between[0, 1] < 0 else "1"
+        return f"slopes and intercepts of seeds go together, with a correlation estimated as {sign} (singular fit)"
+
 
 def _estimate(sums: _Sums) -> _Estimate:
     lines = _exact_lines(sums)
@@ -312,7 +329,7 @@ def mixed_slope(
     reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p_value = float(2 * stats.t.sf(abs(slope) / error, freedom)) if error > _NOTHING * abs(slope) else nan
     note = joined(
-        "seeds differ no more than the scatter of their layers explains (singular fit)" if fit.singular else "",
+        fit.singular_note,
         "every layer lies exactly on the line of its seed" if fit.residual == 0 else "",
         f"only {seeds} seeds: the spread between seeds is hardly known" if seeds < FEW_SEEDS else "",
     )

@@ -147,7 +147,7 @@ def rank_correlation(
     null = rank_null(first, second, method)
     if null is not None:
         p_value, smallest = _exact(null, observed, alternative)
-        note = too_small(n, "pairs", smallest, alternative)
+        note = too_small(n, "pair", smallest, alternative)
         return RankCorrelation(method, n, coefficient, p_value, True, 0.0, smallest, note, alternative)
     least = _sided(np.array([observed]), alternative)
     hits = sum(

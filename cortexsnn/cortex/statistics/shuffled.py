@@ -239,8 +239,8 @@ def shuffled_layers(
     complete = [half for half in halves if half is not None]
     if len(complete) == 2:
         p_value, smallest = _exact_p(complete, total, alternative)
-        what = f"networks of {'/'.join(map(str, sorted(set(layers))))} layers"
-        note = joined(caution, too_small(len(layers), what, smallest, alternative))
+        of = f" of {'/'.join(map(str, sorted(set(layers))))} layers"
+        note = joined(caution, too_small(len(layers), "network", smallest, alternative, more=of))
         return ShuffledLayers(
             statistic, len(layers), layers, total / len(layers), min(p_value, 1.0), True, 0.0, min(smallest, 1.0), note,
             alternative,

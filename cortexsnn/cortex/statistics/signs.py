@@ -102,7 +102,7 @@ def sign_flip_test(
         p_value = float((_sided(signs @ size, alternative) >= enough).mean())
         best = (2.0 if alternative == "two-sided" else 1.0) / 2 ** int((size > 0).sum())
         smallest = min(1.0, best)
-        note = too_small(n, "values", smallest, alternative)
+        note = too_small(n, "value", smallest, alternative)
         return SignFlipTest(n, positive, mean, p_value, True, 0.0, smallest, note, alternative)
     hits = 0
     for begin in range(0, number, _FLIPPED_AT_ONCE):

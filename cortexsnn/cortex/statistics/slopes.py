@@ -19,7 +19,15 @@ from cortexsnn.cortex.statistics.arrangements import rank_null, whole_ranks
 from cortexsnn.cortex.statistics.inputs import checked_confidence, finite_values, joined, same_length, tau_values
 from cortexsnn.errors import InputError
 
-__all__ = ["SLOPE_METHODS", "LogSlope", "SlopeStatus", "least_squares_slopes", "log_slope", "relative_depth"]
+__all__ = [
+    "SLOPE_METHODS",
+    "LogSlope",
+    "SlopeStatus",
+    "least_squares_slopes",
+    "log_ratio",
+    "log_slope",
+    "relative_depth",
+]
 
 SLOPE_METHODS = ("least squares", "theil-sen")
 
@@ -119,28 +127,68 @@ def relative_depth(place: ArrayLike, *, bottom: float | None = None, top: float 
     return np.zeros_like(places) if last == first else (places - first) / (last - first)
 
 
-def least_squares_slopes(depth: Values, log_tau: Values) -> Values:
+def least_squares_slopes(depth: Values, log_tau: Values, counts: Values | None = None) -> Values:
     """Least-squares slopes of many curves at once.
 
     Parameters
     ----------
     depth : array, shape (layer,)
     log_tau : array, shape (..., layer)
+    counts : array, shape (..., layer), optional
+        How often each point counts, as where points are drawn again; once by default.
 
     Returns
     -------
     numpy.ndarray, shape (...)
-        NaN if all depths are equal, or there are fewer than two.
+        NaN if all depths that count are equal, or there are fewer than two.
 
     Examples
     --------
     >>> least_squares_slopes(np.array([0.0, 0.5, 1.0]), np.array([[1.0, 2.0, 3.0], [4.0, 4.0, 4.0]])).tolist()
     [2.0, 0.0]
+    >>> counts = np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 0.0]])
+    >>> least_squares_slopes(np.array([0.0, 0.5, 1.0]), np.array([1.0, 3.0, 3.0]), counts).tolist()
+    [4.0, nan]
     """
+    weights = np.ones(depth.size) if counts is None else counts
+    slopes = np.full(np.broadcast_shapes(np.shape(log_tau), np.shape(weights))[:-1], nan)
     if depth.size < 2 or np.ptp(depth) == 0:
+        return slopes
+    total = weights.sum(axis=-1, keepdims=True)
+    centred = depth - weights @ depth[:, None] / total
+    pull = weights * centred
+    spread = (pull * centred).sum(axis=-1)
+    rise = log_tau @ pull if counts is None else (pull * log_tau).sum(axis=-1)
+    # Rounding leaves something of nothing.
+    moved = spread > 1e-12 * np.ptp(depth) ** 2 * total[..., 0]
+    return np.asarray(np.divide(rise, spread, out=slopes, where=moved))
+
+
+def log_ratio(depth: Values, log_tau: Values) -> Values:
+    """By how much the logarithm of tau is larger at the top than at the bottom, of many curves at once.
+
+    Parameters
+    ----------
+    depth : array, shape (layer,)
+        Relative depth; see `relative_depth`.
+    log_tau : array, shape (..., layer)
+
+    Returns
+    -------
+    numpy.ndarray, shape (...)
+        Mean ln(tau) over the layers at depth 1 less that over the layers at depth 0, whatever the order of the layers;
+        NaN if there is none at either end.
+
+    Examples
+    --------
+    >>> side_by_side = log_ratio(np.array([1.0, 0.0, 1.0]), np.log([400.0, 50.0, 100.0]))
+    >>> np.exp(side_by_side).round(6).item()
+    4.0
+    """
+    top, bottom = depth == 1, depth == 0
+    if not (top.any() and bottom.any()):
         return np.full(np.shape(log_tau)[:-1], nan)
-    centred = depth - depth.mean()
-    return np.asarray(log_tau @ (centred / (centred @ centred)))
+    return np.asarray(log_tau[..., top].mean(axis=-1) - log_tau[..., bottom].mean(axis=-1))
 
 
 def _least_squares(depth: Values, log_tau: Values, confidence: float) -> LogSlope:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import factorial, inf
+from math import factorial, inf, nan, prod
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cortexsnn.checks import choice, whole
-from cortexsnn.cortex.statistics.arrangements import METHODS, rank_null, rank_scores
-from cortexsnn.cortex.statistics.inputs import SIGNIFICANT, checked_level, named_sides, number_of_sides
+from cortexsnn.cortex.statistics.arrangements import METHODS, arrangements, rank_null, rank_scores, whole_ranks
+from cortexsnn.cortex.statistics.inputs import (
+    SIGNIFICANT,
+    checked_level,
+    finite_values,
+    named_sides,
+    number_of_sides,
+    same_length,
+    several,
+)
 from cortexsnn.errors import InputError
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "layers_needed",
     "seeds_needed",
     "smallest_p_of_order",
+    "smallest_p_of_places",
     "smallest_p_of_seeds",
     "smallest_p_of_shuffled_layers",
     "smallest_significant_coefficient",
@@ -39,10 +49,6 @@ class Answer:
 
 def _verdict(p_value: float, level: float, subject: str) -> str:
     return "" if p_value <= level else f": {subject} can never be significant at {level:g}"
-
-
-def _several(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def smallest_p_of_order(n: int, *, alternative: str = "two-sided", level: float = SIGNIFICANT) -> Answer:
@@ -74,11 +80,54 @@ def smallest_p_of_order(n: int, *, alternative: str = "two-sided", level: float 
     checked_level(level)
     # A layer has one order, two have each other.
     p_value = min(1.0, number_of_sides(alternative) / factorial(n))
-    layers = _several(n, "layer")
+    layers = several(n, "layer")
     verdict = _verdict(p_value, level, f"{layers} alone")
     return Answer(
         p_value, f"the perfect order of {layers} has a {named_sides(alternative)} p of {p_value:.2g}{verdict}"
     )
+
+
+def smallest_p_of_places(places: ArrayLike, others: ArrayLike | None = None) -> float:
+    """Smallest two-sided p of Spearman's coefficient that is possible with these places, ties included.
+
+    Of all permutations, those that put both in the same order, or in the opposite one, are counted directly, so that
+    it takes no time with many places too.
+
+    Parameters
+    ----------
+    places : array, shape (n,)
+        Any finite numbers; only their order counts.
+    others : array, shape (n,), optional
+        With what they are correlated, of which only the ties count; all different by default.
+
+    Returns
+    -------
+    float
+        NaN if all places, or all others, are equal.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> [round(smallest_p_of_places(places), 3) for places in ([1, 2, 3, 4], [1, 2, 3, 3])]
+    [0.083, 0.167]
+    """
+    given = finite_values("places", places)
+    against = np.arange(given.size, dtype=np.float64) if others is None else finite_values("others", others)
+    same_length("others", against, "places", given)
+    if np.unique(given).size < 2 or np.unique(against).size < 2:
+        return nan
+    first, second = np.sort(whole_ranks(given)), np.sort(whole_ranks(against))
+    orders = np.stack([second, second[::-1]])
+    # Where places are equal, what stands there may be exchanged.
+    ways = [prod(arrangements(order[first == place]) for place in np.unique(first)) for order in orders]
+    sizes = np.abs(rank_scores(first, orders, "spearman"))
+    # With ties in both, the two need not be equally far from 0.
+    best = sum(way for way, size in zip(ways, sizes.tolist(), strict=True) if size == sizes.max())
+    return float(best / arrangements(second))
 
 
 def layers_needed(*, alternative: str = "two-sided", level: float = SIGNIFICANT) -> Answer:
@@ -140,7 +189,7 @@ def smallest_p_of_seeds(seeds: int, *, alternative: str = "two-sided", level: fl
     whole("seeds", seeds, 1)
     checked_level(level)
     p_value = min(1.0, number_of_sides(alternative) / 2**seeds)
-    named = _several(seeds, "seed")
+    named = several(seeds, "seed")
     words = "that rises has" if seeds == 1 else "that all rise have"
     verdict = _verdict(p_value, level, named)
     return Answer(p_value, f"{named} {words} a {named_sides(alternative)} sign-flip p of {p_value:.2g}{verdict}")
@@ -205,7 +254,7 @@ def smallest_p_of_shuffled_layers(
     whole("seeds", seeds, 1)
     checked_level(level)
     p_value = min(1.0, number_of_sides(alternative) / factorial(layers) ** seeds)
-    named = f"{_several(seeds, 'seed')} of {layers} layers"
+    named = f"{several(seeds, 'seed')} of {layers} layers"
     words = ", all in perfect order, have" if seeds > 1 else " in perfect order has"
     verdict = _verdict(p_value, level, "they" if seeds > 1 else "it")
     outcome = f"{named}{words} a {named_sides(alternative)} p of {p_value:.2g} against shuffled layers"
