@@ -51,6 +51,7 @@ def digits(folder: Path) -> None:
         table = sweeps.load_sweep(RESULTS / f"digits_{name}.nc")
         plotting.sweep_accuracy(ax, table, f"convolution.{varied}", f"last minus first {what}")
     axes[1].set_ylabel("")
+    axes[1].get_legend().remove()  # as on the left
     save(figure, folder / "digits.svg")
 
 

@@ -9,10 +9,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from cortexsnn import recording, reference
-from cortexsnn.brian.simulate import simulate
-from cortexsnn.checks import generator
+from cortexsnn.brian.bitwise import BitwiseCircuit, bitwise_for
+from cortexsnn.brian.simulate import EXACT, simulate
+from cortexsnn.checks import choice, generator
 from cortexsnn.decoding import decode
-from cortexsnn.network import Network
+from cortexsnn.network import Network, spike_inputs
 
 __all__ = ["agreement", "compare_classes", "lively_input"]
 
@@ -89,6 +90,7 @@ def agreement(
     *,
     device: str = "cpp_standalone",
     precision: str = "float64",
+    exact: str = "twin",
     rng: np.random.Generator | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -103,6 +105,9 @@ def agreement(
         See `simulate`.
     precision : {"float64", "float32"}
         Of Brian2; the reference is in float64. In float32 some spikes differ, which this table counts.
+    exact : {"twin", "bitwise"}
+        See `simulate`. For ``"bitwise"`` the reference runs the network with snapped weights, and in float64 every
+        potential has to be the same to the last bit.
     rng : numpy.random.Generator, optional
         For random input; one with seed 0 if not given.
     progress : bool
@@ -113,8 +118,13 @@ def agreement(
         As `cortexsnn.recording.compare`: ``spikes``, ``differing``, the earliest difference (``first_trial``,
         ``first_step``, ``first_neuron``; -1 where there is none), ``active_percent``, ``rate_hz``,
         ``potential_difference`` and ``potential_scale`` of every population. Attributes ``device``, ``precision``,
-        ``trials``, ``bins`` (places where a spike could have differed), ``classes`` and ``classes_differing``. A layer
-        that hardly fires (``active_percent`` below 1) proves little.
+        ``exact``, ``trials``, ``bins`` (places where a spike could have differed), ``classes`` and
+        ``classes_differing``. A layer that hardly fires (``active_percent`` below 1) proves little.
+
+        With ``exact="bitwise"`` also what snapping costs: ``grid_exponent``, ``largest_change`` and
+        ``relative_change`` of the weights (`cortexsnn.brian.bitwise.Grid`), and ``differing_by_snapping``, the spikes
+        in which the references of the network and of the snapped one differ; attribute
+        ``classes_differing_by_snapping``.
 
     Examples
     --------
@@ -131,16 +141,38 @@ def agreement(
     """
     if counts is None:
         counts = lively_input(network, np.random.default_rng(0) if rng is None else rng)
+    choice("exact", exact, EXACT)
+    runs = network if exact == "twin" else bitwise_for(network, precision, spike_inputs(network, counts))
+    known = runs.network if isinstance(runs, BitwiseCircuit) else network
     names = [p.name for p in network.hidden]
-    expected = reference.simulate(network, counts, record_potential=names)
-    observed = simulate(network, counts, device=device, precision=precision, record_potential=names, progress=progress)
+    expected = reference.simulate(known, counts, record_potential=names)
+    observed = simulate(runs, counts, device=device, precision=precision, record_potential=names, progress=progress)
     table = recording.compare(expected, observed)
+    if isinstance(runs, BitwiseCircuit):
+        table = _with_cost_of_snapping(table, runs, network, reference.simulate(network, counts), expected)
     steps = int(recording.steps_per_trial(expected).sum())
     table.attrs.update(
         device=device,
         precision=precision,
+        exact=exact,
         trials=int(expected.sizes["trial"]),
         bins=steps * sum(p.size for p in network.hidden),
         **compare_classes(network, expected, observed),
     )
     return table
+
+
+def _with_cost_of_snapping(
+    table: xr.Dataset, circuit: BitwiseCircuit, network: Network, before: xr.DataTree, after: xr.DataTree
+) -> xr.Dataset:
+    """The table with what became of the network when its weights were snapped."""
+    grids = [circuit.grids[name] for name in table["population"].to_numpy()]
+    figures = {
+        "grid_exponent": ("population", [grid.exponent for grid in grids]),
+        "largest_change": ("population", [grid.largest_change for grid in grids]),
+        "relative_change": ("population", [grid.relative_change for grid in grids]),
+        "differing_by_snapping": recording.compare(before, after)["differing"],
+    }
+    classes = compare_classes(network, before, after)
+    costs = {"classes_differing_by_snapping": classes["classes_differing"]} if classes else {}
+    return table.assign(figures).assign_attrs(costs)

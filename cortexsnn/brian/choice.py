@@ -2,7 +2,7 @@
 
 Compiled code is judged by a few measurements of this machine (`cortexsnn.brian.costs`) and by constants that were
 fitted to networks of some hundred to some million synapses. That may be wrong by a factor of two, where the devices
-usually differ by ten.
+usually differ by ten. The GPU is judged by what CUDA usually takes (`cortexsnn.brian.cuda_costs`), not yet measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
@@ -21,10 +21,15 @@ from tqdm.auto import tqdm
 from cortexsnn.brian.blocks import blocks_of, plan_of
 from cortexsnn.brian.build import Plan
 from cortexsnn.brian.costs import Costs, measure_costs, synapses_of
+from cortexsnn.brian.cpp import CPP, require_compiler
+from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.cuda_costs import step_on_gpu
+from cortexsnn.brian.cuda_gpu import driver_here
 from cortexsnn.brian.devices import DEVICES, PRECISIONS
 from cortexsnn.brian.equations import NeuronModels
 from cortexsnn.brian.execution import Inputs
-from cortexsnn.brian.program import cached_program, plan_key, require_compiler
+from cortexsnn.brian.program import cached_program, plan_key
+from cortexsnn.brian.toolchain import Toolchain
 from cortexsnn.checks import choice, whole
 from cortexsnn.cores import usable_cores
 from cortexsnn.errors import InputError
@@ -37,6 +42,8 @@ _LOGGER = logging.getLogger("cortexsnn")
 # In units of what `measure_costs` measures.
 _PROBES_PER_PROGRAM = 8.2  # starting Python and Brian2, writing the code, reading its headers
 _PROBES_PER_OBJECT = 0.06
+_PROBES_PER_CUDA_PROGRAM = 65.0
+_PROBES_PER_CUDA_OBJECT = 0.2
 _PROBES_PER_CYTHON_OBJECT = 4.0
 _OBJECTS_PER_POPULATION = 5
 _OBJECTS_PER_TAP = 4
@@ -47,10 +54,13 @@ _CYTHON_STEP = 0.4  # of what NumPy's step costs without events
 _SYNAPSE_MADE = 10.0  # gathers
 _FILE_BYTES_PER_S = 5e8
 _CALL_S = 0.1  # to prepare files, start a program and read its results
+_GPU_CALL_S = 1.0  # until a program has a GPU, besides
+_GPU_SYNAPSE_MADE = 30.0  # gathers; on the host
 
 # Measured with 1 and 6 million synapses: both ends, weight, and the lists of the spike queue.
 _COMPILED_BYTES_PER_SYNAPSE = 27
 _RUNTIME_BYTES_PER_SYNAPSE = 31
+_GPU_HOST_BYTES_PER_SYNAPSE = 40  # lists that grow by doubling, on the host
 _BYTES_PER_WEIGHT = 8
 _BYTES_PER_SPIKE = 12
 _BRIAN2_BYTES = 50_000_000
@@ -198,11 +208,7 @@ def _cpp_standalone(job: _Job) -> Estimate:
     except InputError as error:
         return _missing("cpp_standalone", f"{error.value}; {error.hint.split(';')[0]}")
     costs, synapses = job.costs, synapses_of(job.network)
-    if cached_program(plan_key(job.plan, job.precision)) is not None:
-        startup_s, how = 0.0, "its program is in the cache"
-    else:
-        startup_s = costs.compile_s * (_PROBES_PER_PROGRAM + _PROBES_PER_OBJECT * job.code_objects)
-        how = f"compiles for about {_seconds(startup_s)}"
+    startup_s, how = _startup(job, CPP, _PROBES_PER_PROGRAM, _PROBES_PER_OBJECT)
     neurons = sum(population.size for population in job.network.order)
     step_s = job.compiled_event_s * costs.events_per_step + _COMPILED_EXP * costs.exp_s * _EXPS_PER_NEURON * neurons
     files = job.raster_bytes + _COMPILED_BYTES_PER_SYNAPSE * synapses
@@ -210,6 +216,30 @@ def _cpp_standalone(job: _Job) -> Estimate:
     run_s = (job.steps * step_s + job.blocks * block_s) / job.at_once
     memory = job.at_once * (job.raster_bytes + _COMPILED_BYTES_PER_SYNAPSE * synapses) + job.kept_bytes
     return Estimate("cpp_standalone", True, startup_s, run_s, memory, f"{how}; {job.at_once} at once")
+
+
+def _cuda_standalone(job: _Job) -> Estimate:
+    try:
+        CUDA.ready(job.plan, job.precision)
+    except InputError as error:
+        return _missing("cuda_standalone", f"{'no GPU here' if error.field == 'GPU' else error.field}: {error.value}")
+    synapses = synapses_of(job.network)
+    startup_s, how = _startup(job, CUDA, _PROBES_PER_CUDA_PROGRAM, _PROBES_PER_CUDA_OBJECT)
+    step = step_on_gpu(job.plan, job.costs.events_per_step, job.precision, driver_here().gpus[0])
+    host_bytes = job.raster_bytes + _GPU_HOST_BYTES_PER_SYNAPSE * synapses
+    made_s = _GPU_SYNAPSE_MADE * job.costs.gather_add_s * synapses
+    block_s = _CALL_S + _GPU_CALL_S + made_s + host_bytes / _FILE_BYTES_PER_S
+    run_s = job.steps * step.total_s + job.blocks * block_s
+    reason = f"{how}; {1000 * step.total_s:.2g} ms for each step, not yet measured on a GPU"
+    return Estimate("cuda_standalone", True, startup_s, run_s, host_bytes + job.kept_bytes, reason)
+
+
+def _startup(job: _Job, toolchain: Toolchain, probes: float, probes_per_object: float) -> tuple[float, str]:
+    """Seconds until there is a program, and what passes them."""
+    if cached_program(plan_key(job.plan, job.precision, toolchain)) is not None:
+        return 0.0, "its program is in the cache"
+    startup_s = job.costs.compile_s * (probes + probes_per_object * job.code_objects)
+    return startup_s, f"compiles for about {_seconds(startup_s)}"
 
 
 def _numpy(job: _Job) -> Estimate:
@@ -255,7 +285,22 @@ _ESTIMATES: dict[str, Callable[[_Job], Estimate]] = {
     "cpp_standalone": _cpp_standalone,
     "numpy": _numpy,
     "cython": _cython,
+    "cuda_standalone": _cuda_standalone,
 }
+
+
+def _with_verdict(estimates: list[Estimate]) -> list[Estimate]:
+    """Say of the GPU why it is not taken, where it could be."""
+    others = [e for e in estimates if e.available and e.device != "cuda_standalone"]
+    said = []
+    for one in estimates:
+        if one.device == "cuda_standalone" and one.available and others:
+            if one.run_s > min(e.run_s for e in others):
+                one = replace(one, reason=f"{one.reason}; a network this small is slower on the GPU")
+            elif one.total_s > min(e.total_s for e in others):
+                one = replace(one, reason=f"{one.reason}; too short a run to compile for the GPU")
+        said.append(one)
+    return said
 
 
 def _memory_here() -> float:
@@ -332,7 +377,7 @@ def choose_device(
         _missing(e.device, f"needs {e.memory_bytes / 1e9:.0f} GB of memory") if e.memory_bytes > limit else e
         for e in estimates
     ]
-    ordered = tuple(sorted(estimates, key=lambda e: (not e.available, e.total_s)))
+    ordered = tuple(sorted(_with_verdict(estimates), key=lambda e: (not e.available, e.total_s)))
     if not ordered[0].available:
         raise InputError("device", "auto", "a device that has what it needs",
                          "; ".join(f"{e.device}: {e.reason}" for e in ordered))  # fmt: skip

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.brian.build import build
+from cortexsnn.brian.cpp import require_compiler
 from cortexsnn.brian.equations import NeuronModels
 from cortexsnn.brian.execution import Inputs
-from cortexsnn.brian.program import require_compiler
 from cortexsnn.brian.runtime import preferences
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network

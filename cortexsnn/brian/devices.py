@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from cortexsnn.brian.blocks import Runner
 from cortexsnn.brian.build import Plan
+from cortexsnn.brian.cpp import CPP
+from cortexsnn.brian.cuda import CUDA
 from cortexsnn.brian.runtime import open_runtime
 from cortexsnn.brian.standalone import open_standalone
 from cortexsnn.brian.values import ValueName
@@ -49,9 +51,10 @@ def _runtime(
 
 
 DEVICES: dict[str, Device] = {
-    "cpp_standalone": Device(open_standalone, True, True),
+    "cpp_standalone": Device(partial(open_standalone, CPP), True, True),
     "numpy": Device(partial(_runtime, "numpy"), False, False),
     "cython": Device(partial(_runtime, "cython"), False, False),
+    "cuda_standalone": Device(partial(open_standalone, CUDA), False, True),
 }
 
 
@@ -77,5 +80,6 @@ def device_named(name: str) -> Device:
     False
     """
     if name not in DEVICES:
-        raise InputError("device", name, f"one of {', '.join([*DEVICES, 'auto'])}")
+        hint = "the GPU is device='cuda_standalone'" if name in {"cuda", "gpu"} else ""
+        raise InputError("device", name, f"one of {', '.join([*DEVICES, 'auto'])}", hint)
     return DEVICES[name]

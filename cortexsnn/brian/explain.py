@@ -7,7 +7,7 @@ that the user has chosen does not hear of it.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import brian2
 import numpy as np
@@ -60,6 +60,16 @@ def _range(values: NDArray[np.float64], unit: str = "") -> str:
     return f"{low if low == high else f'{low} to {high}'} {unit}".rstrip()
 
 
+def _in_units(values: NDArray[np.float64], dimensions: brian2.Dimension) -> str:
+    """Range of values that are given in SI units: times in ms, others with the prefix that suits the largest."""
+    if dimensions.is_dimensionless:
+        return _range(values)
+    if dimensions is brian2.second.dim:
+        return _range(values * 1e3, "ms")
+    unit = brian2.Quantity(np.max(np.abs(values)), dim=dimensions).get_best_unit()
+    return _range(values / float(unit), str(unit))
+
+
 def _listed(names: Iterable[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
@@ -78,15 +88,14 @@ def _code(text: str) -> str:
 
 
 def _parameters(population: Population, model: NeuronModel, dt_s: float) -> str:
-    """Ranges of the parameters over the neurons, times in ms."""
+    """Ranges of the parameters over the neurons."""
     known = brian2.Equations(model.equations)
     values = {**parameters(population, dt_s), **{k: np.asarray(v) for k, v in model.initial.items()}}
     said = []
     for name, value in values.items():
         if name not in known.names:
             continue
-        is_time = known[name].dim is brian2.second.dim
-        said.append(f"{name} {_range(value * 1e3, 'ms') if is_time else _range(value)}")
+        said.append(f"{name} {_in_units(value, known[name].dim)}")
     return ", ".join(said)
 
 
@@ -205,11 +214,10 @@ def _events(network: Network, models: NeuronModels) -> dict[str, str]:
 
 
 def _weights(model: SynapseModel, projection: Projection) -> str:
-    """Parameters of synapses with their ranges, in SI units."""
+    """Ranges of the parameters over the synapses."""
     known = brian2.Equations(model.equations)
     return ", ".join(
-        f"{name} {_range(values)} {'' if known[name].unit == 1 else known[name].unit}".rstrip()
-        for name, values in model.values(projection).items()
+        f"{name} {_in_units(values, known[name].dim)}" for name, values in model.values(projection).items()
     )
 
 
@@ -223,7 +231,8 @@ def _schedule(network: Network, models: NeuronModels) -> Iterator[str]:
     yield ""
 
 
-def _against_lags(network: Network, models: NeuronModels) -> Iterator[str]:
+def _against_lags(whole: Circuit) -> Iterator[str]:
+    network, models = whole.network, whole.neurons
     twins = [p for p in network.order if models[p.name] == neuron_model(p)]
     said = [
         "In Brian2's default order (groups, thresholds, synapses, resets) a spike arrives after the threshold of its "
@@ -233,11 +242,13 @@ def _against_lags(network: Network, models: NeuronModels) -> Iterator[str]:
     ]
     late = [p for p in network.projections if not network.is_feedforward(p)]
     if late:
+        by_alpha = any("/alpha" in whole.synapses[p.name].on_pre for p in late)
+        divided = ", and the weight is divided by alpha, by which the next decay multiplies it" if by_alpha else ""
         said.append(
             "Some projections lead back to where the step has been computed already: "
             f"{_listed(p.name for p in late)}. Their spikes arrive in the slot {FEEDBACK_SLOT}, at the end of the step "
-            "before the one in which they count. Brian2's delay is therefore one step shorter than the network's, and "
-            "the weight is divided by alpha, by which the next decay multiplies it."
+            "before the one in which they count. Brian2's delay is therefore one step shorter than the network's"
+            f"{divided}."
         )
     if any(p.kind == "lif" and p.reset == "subtract" for p in twins):
         said.append(
@@ -288,14 +299,16 @@ def _operations(population: Population, model: NeuronModel) -> int:
     return own + moves + (3 if population.kind == "lif" else 1)
 
 
-def _resources(network: Network, models: Mapping[str, NeuronModel]) -> Iterator[str]:
+def _resources(whole: Circuit) -> Iterator[str]:
+    network, models = whole.network, whole.neurons
     projections = network.projections
     channels = sum(p.size for p in network.inputs)
     taps = sum(len(q.delay_steps) for q in projections)
     parts = len(network.inputs) + 2 * len(network.order) + taps
     operations = 2 * len(network.inputs) + 2 * taps + sum(_operations(p, models[p.name]) for p in network.order)
     synapses = sum(q.weight.size for q in projections)
-    memory = sum(synapse_bytes(q) for q in projections)
+    further = {q.name: len(whole.synapses[q.name].values(q)) - 1 for q in projections}
+    memory = sum(synapse_bytes(q) + 8 * q.weight.size * further[q.name] for q in projections)
     each = f", {memory / synapses:.1f} bytes each" if synapses else ""
     yield from _labelled(
         [
@@ -306,7 +319,7 @@ def _resources(network: Network, models: Mapping[str, NeuronModel]) -> Iterator[
             (
                 "memory",
                 f"{_size(memory)} for the synapses{each}, on the runtime and in every process of cpp_standalone: "
-                "source and target (int32), weight (float64), and in the queue an int32 for each target of a source, "
+                "source and target (int32), weights (float64), and in the queue an int32 for each target of a source, "
                 "their number rounded up to a power of two. "
                 f"Input takes {_size(8 * channels)} in every time step.",
             ),
@@ -364,8 +377,8 @@ def explain(network: Network | Circuit, *, models: NeuronModels | None = None) -
         "Populations": _populations(runs, chosen),
         "Synapses": _synapses(whole),
         "One time step, in order": _schedule(runs, chosen),
-        "Why no spike is late": _against_lags(runs, chosen),
-        "What it takes": _resources(runs, chosen),
+        "Why no spike is late": _against_lags(whole),
+        "What it takes": _resources(whole),
     }
     lines = [f"Network of {channels:,} input channels and {neurons:,} neurons, time step {runs.dt_s * 1e3:g} ms", ""]
     if whole.changes:

@@ -12,44 +12,25 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import brian2
 import numpy as np
 from filelock import FileLock
 
 import cortexsnn
 from cortexsnn.brian.build import Plan
-from cortexsnn.brian.unity import unity_source
-from cortexsnn.errors import InputError
+from cortexsnn.brian.cpp import CPP, require_compiler
+from cortexsnn.brian.toolchain import Toolchain, compile_project
 from cortexsnn.files import cache_folder, write_text
+from cortexsnn.provenance import versions
 
-__all__ = [
-    "COMPILERS",
-    "COMPILER_FLAGS",
-    "Program",
-    "SEED_VARIABLE",
-    "cached_program",
-    "compile_project",
-    "plan_key",
-    "plan_lock",
-    "require_compiler",
-    "store_program",
-]
+__all__ = ["Program", "cached_program", "plan_key", "plan_lock", "require_compiler", "store_program"]
 
-# IEEE arithmetic in the written order, whatever the processor: no fused multiply-add, no fast-math. As exp need not set
-# errno, the compiler may see that two equal calls have one result.
-COMPILER_FLAGS = ("-w", "-O3", "-ffp-contract=off", "-fno-math-errno", "-std=c++17")
-COMPILERS = ("g++", "clang++")
-SEED_VARIABLE = "CORTEXSNN_SEED"  # of the environment in which a program runs
 _KEPT_PROGRAMS = 50
-_POLL_SECONDS = 0.5
 _MANIFEST = "manifest.json"
 
 
@@ -73,30 +54,10 @@ class Program:
         return self.folder / "main"
 
 
-def require_compiler() -> str:
-    """Look for a C++ compiler.
-
-    Returns
-    -------
-    str
-        Its path.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    found = next((path for path in map(shutil.which, COMPILERS) if path), None)
-    if found is None:
-        raise InputError("C++ tool chain", f"no {' or '.join(COMPILERS)} on the PATH", "a C++ compiler",
-                         "on Debian: apt install g++; or simulate with device='numpy'")  # fmt: skip
-    return found
-
-
 @lru_cache
 def _compiler_version(compiler: str) -> str:
     shown = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
-    return f"{compiler} {shown.stdout.splitlines()[0] if shown.stdout else 'of unknown version'}"
+    return f"{compiler} {shown.stdout or 'of unknown version'}"
 
 
 @lru_cache
@@ -108,17 +69,21 @@ def _own_source() -> str:
     return digest.hexdigest()
 
 
-def _tools() -> list[str]:
-    return [*COMPILER_FLAGS, _compiler_version(require_compiler()), brian2.__version__]
+def _tools(toolchain: Toolchain) -> list[str]:
+    compiler = _compiler_version(toolchain.compiler())
+    found = versions(*toolchain.packages)
+    packages = [f"{name} {found.get(name)}" for name in toolchain.packages]
+    return [*toolchain.flags(), *toolchain.libraries(), compiler, *packages]
 
 
-def plan_key(plan: Plan, precision: str) -> str:
+def plan_key(plan: Plan, precision: str, toolchain: Toolchain = CPP) -> str:
     """Hash of everything that decides the generated code; values of weights and time constants do not.
 
     Parameters
     ----------
     plan : Plan
     precision : {"float64", "float32"}
+    toolchain : Toolchain
 
     Returns
     -------
@@ -127,7 +92,7 @@ def plan_key(plan: Plan, precision: str) -> str:
     described = {
         **plan.described(),
         "precision": precision,
-        "tools": _tools(),
+        "tools": _tools(toolchain),
         "versions": [np.__version__, cortexsnn.__version__, sys.version],
         "source": _own_source(),
     }
@@ -175,64 +140,13 @@ def cached_program(key: str) -> Program | None:
     return Program(folder, manifest)
 
 
-def _sources_key(project: Path) -> str:
-    digest = hashlib.sha256(json.dumps(_tools()).encode())
-    for path in sorted(p for p in project.rglob("*") if p.suffix in {".cpp", ".h"}):
+def _sources_key(project: Path, toolchain: Toolchain) -> str:
+    digest = hashlib.sha256(json.dumps(_tools(toolchain)).encode())
+    endings = {*toolchain.sources, Path(toolchain.unity_name).suffix}
+    for path in sorted(p for p in project.rglob("*") if p.suffix in endings):
         digest.update(path.relative_to(project).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]
-
-
-def _run_compiler(command: list[str], project: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-
-
-def compile_project(project: Path, report: Callable[[int, int], None]) -> str:
-    """Compile what Brian2 has written, as one translation unit; file by file with its own makefile if that fails.
-
-    Parameters
-    ----------
-    project : pathlib.Path
-        Folder of the project.
-    report : callable
-        Called with the seconds so far and the seconds that it may take, now and then.
-
-    Returns
-    -------
-    str
-        ``"one unit"`` or ``"makefile"``.
-
-    Raises
-    ------
-    RuntimeError
-        If it cannot be compiled; with the last lines of the compiler.
-    """
-    compiler = require_compiler()
-    unity = project / "unity.cxx"
-    unity.write_text(unity_source(project), encoding="utf-8")
-    expected = 3 + round(0.08 * len(list((project / "code_objects").glob("*.cpp"))))
-    finished = threading.Event()
-
-    def follow() -> None:
-        start = time.monotonic()
-        while not finished.wait(_POLL_SECONDS):
-            passed = round(time.monotonic() - start)
-            report(passed, max(passed, expected))
-
-    reporter = threading.Thread(target=follow, daemon=True)
-    reporter.start()
-    try:
-        made = _run_compiler([compiler, *COMPILER_FLAGS, "-I.", unity.name, "-o", "main"], project)
-        if made.returncode == 0:
-            return "one unit"
-        if shutil.which("make"):
-            stock = _run_compiler(["make", f"-j{os.cpu_count() or 1}", f"CXX={compiler}"], project)
-            if stock.returncode == 0:
-                return "makefile"
-        raise RuntimeError(f"compiling in {project} failed:\n{made.stderr[-2000:]}")
-    finally:
-        finished.set()
-        reporter.join()
 
 
 def store_program(
@@ -240,6 +154,7 @@ def store_program(
     manifest: dict[str, Any],
     generate: Callable[[Path], None],
     report: Callable[[int, int], None],
+    toolchain: Toolchain,
 ) -> Program:
     """Build the program of a plan, or find that its sources lead to one that is there.
 
@@ -252,7 +167,9 @@ def store_program(
     generate : callable
         Writes the project into a folder.
     report : callable
-        See `compile_project`.
+        See `cortexsnn.brian.toolchain.compile_project`.
+    toolchain : Toolchain
+        Of the device that wrote it.
 
     Returns
     -------
@@ -263,11 +180,13 @@ def store_program(
     building.mkdir()
     try:
         generate(building)
-        sources = _sources_key(building)
+        toolchain.amend(building)
+        (building / toolchain.unity_name).write_text(toolchain.unity(building), encoding="utf-8")
+        sources = _sources_key(building, toolchain)
         folder = _cache() / sources
         with FileLock(_cache() / f"{sources}.lock"):
             if not (folder / _MANIFEST).exists():
-                manifest = {**manifest, "built_as": compile_project(building, report)}
+                manifest = {**manifest, "built_as": compile_project(building, toolchain, report)}
                 for path in building.rglob("*.o"):
                     path.unlink()
                 write_text(building / _MANIFEST, json.dumps(manifest))

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
+from cortexsnn.brian.bitwise import INEXACT_DEVICES, BitwiseCircuit, bitwise_for, limited_input
 from cortexsnn.brian.blocks import BlockResult, blocks_of, plan_of
 from cortexsnn.brian.choice import choose_device
 from cortexsnn.brian.circuit import Circuit, circuit_of
@@ -22,9 +23,12 @@ from cortexsnn.brian.fine_input import FineInput
 from cortexsnn.brian.values import circuit_values
 from cortexsnn.checks import choice, generator, whole
 from cortexsnn.cores import usable_cores
+from cortexsnn.errors import InputError
 from cortexsnn.network import Network, SpikeInput, spike_inputs
 
-__all__ = ["simulate"]
+__all__ = ["EXACT", "simulate"]
+
+EXACT = ("twin", "bitwise")
 
 
 def simulate(
@@ -36,6 +40,7 @@ def simulate(
     record_potential: Collection[str] = (),
     record_input: bool = True,
     precision: str = "float64",
+    exact: str = "twin",
     processes: int | None = None,
     rng: np.random.Generator | None = None,
     path: str | Path | None = None,
@@ -62,6 +67,11 @@ def simulate(
         Whether the recording has the input spikes.
     precision : {"float64", "float32"}
         Of Brian2's variables. Only float64 is the exact twin.
+    exact : {"twin", "bitwise"}
+        ``"twin"`` fires the spikes of the network in float64, up to potentials that differ in their last digits.
+        ``"bitwise"`` snaps the weights (`cortexsnn.brian.bitwise`), and then every device gives the same bits, in
+        float32 too. There the grid depends on the highest count of the input; give `network` as
+        ``bitwise(network, "float32", highest_count=...)`` to have the same for every input.
     processes : int, optional
         Programs at once; as many as cores if not given. The runtime uses one.
     rng : numpy.random.Generator, optional
@@ -81,8 +91,8 @@ def simulate(
     Raises
     ------
     InputError
-        If the device is unknown, the input or a model does not fit the network, there is no compiler, or another
-        run is writing to `path`.
+        If the device is unknown, the input or a model does not fit the network, there is no compiler, another run is
+        writing to `path`, or what is asked for cannot be the same on every device.
 
     Examples
     --------
@@ -97,12 +107,16 @@ def simulate(
     >>> recording["hidden1"]["spike_step"].values
     array([1, 3, 1, 3], dtype=int32)
     """
+    choice("precision", precision, PRECISIONS)
+    choice("exact", exact, EXACT)
     chosen_circuit = circuit_of(network, models)
     inputs = _inputs(chosen_circuit, counts)
-    choice("precision", precision, PRECISIONS)
+    if exact == "bitwise":
+        chosen_circuit = bitwise_for(_alone(network, models), precision, inputs)
+    unfit = INEXACT_DEVICES if isinstance(chosen_circuit, BitwiseCircuit) else {}
     if device == "auto":
         # Judged by the exact twin in the same time steps, which asks for about as much.
-        device = choose_device(
+        expected = choose_device(
             chosen_circuit.network,
             inputs,
             models=models if isinstance(network, Network) else None,
@@ -110,8 +124,12 @@ def simulate(
             precision=precision,
             processes=processes,
             progress=progress,
-        ).device
+        )
+        device = next(e.device for e in expected.estimates if e.device not in unfit)
     chosen = device_named(device)
+    if isinstance(chosen_circuit, BitwiseCircuit):
+        chosen_circuit.require(device, precision)
+        inputs = limited_input(chosen_circuit, inputs)
     at_once = 1
     if chosen.parallel:
         at_once = usable_cores() if processes is None else whole("processes", processes, 1)
@@ -142,6 +160,17 @@ def simulate(
                 seed=seed,
             )
         return collected.recording()
+
+
+def _alone(network: Network | Circuit, models: NeuronModels | None) -> Network:
+    """The network of which all else follows."""
+    if isinstance(network, Circuit):
+        raise InputError("exact", "bitwise", "a Network with it, not a Circuit",
+                         "a circuit says itself what it is: brian.bitwise(network) makes one")  # fmt: skip
+    if models:
+        raise InputError("models", sorted(models), "none with exact='bitwise'",
+                         "change the circuit that brian.bitwise(network) gives: its with_neurons(models)")  # fmt: skip
+    return network
 
 
 def _inputs(

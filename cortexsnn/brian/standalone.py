@@ -1,4 +1,4 @@
-"""C++ standalone: the network becomes a compiled program that any number of processes run at once.
+"""Standalone devices: the network becomes a compiled program, C++ or CUDA, that any number of processes run at once.
 
 A child process builds the program, which keeps `brian2.set_device` out of the caller's. Running needs no Brian2: each
 block gets a folder of its own with the numbers of the network and the input as files, in the forms that Brian2's
@@ -8,6 +8,7 @@ block gets a folder of its own with the numbers of the network and the input as 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -26,13 +27,16 @@ from tqdm.auto import tqdm
 
 from cortexsnn.brian.blocks import Counts, Monitored
 from cortexsnn.brian.build import Plan
+from cortexsnn.brian.cpp import CPP
 from cortexsnn.brian.layout import TrialState
-from cortexsnn.brian.program import SEED_VARIABLE, Program, cached_program, plan_key, require_compiler
+from cortexsnn.brian.program import Program, cached_program, plan_key
+from cortexsnn.brian.toolchain import SEED_VARIABLE, Toolchain
 from cortexsnn.brian.values import ValueName, start_values
 
 __all__ = ["open_standalone", "prepare_program"]
 
-_FAULTS = ("Error", "Could not", "Cannot")
+_LOGGER = logging.getLogger("cortexsnn")
+_FAULTS = ("Error", "ERROR", "Could not", "Cannot")
 _Values = Mapping[ValueName, NDArray[np.floating]]
 
 
@@ -69,13 +73,15 @@ def _kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def prepare_program(plan: Plan, precision: str, *, progress: bool) -> Program:
+def prepare_program(plan: Plan, precision: str, toolchain: Toolchain = CPP, *, progress: bool) -> Program:
     """The compiled program of a plan, from the cache or made now in a child process.
 
     Parameters
     ----------
     plan : Plan
     precision : {"float64", "float32"}
+    toolchain : Toolchain
+        Of the device.
     progress : bool
 
     Returns
@@ -85,19 +91,19 @@ def prepare_program(plan: Plan, precision: str, *, progress: bool) -> Program:
     Raises
     ------
     InputError
-        If there is no compiler.
+        If there is no compiler, or something else is missing that building takes.
     RuntimeError
         If the program cannot be built; the message ends with what Brian2 or the compiler printed.
     """
-    require_compiler()
-    key = plan_key(plan, precision)
+    toolchain.compiler()
+    key = plan_key(plan, precision, toolchain)
     cached = cached_program(key)
     if cached is not None:
         return cached
     with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name:
         folder = Path(name)
         plan.network.save(folder / "network.safetensors")
-        job = {"plan": plan.described(), "precision": precision, "key": key}
+        job = {"plan": plan.described(), "precision": precision, "key": key, "device": toolchain.device}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-m", "cortexsnn.brian.worker", str(folder)]
         with subprocess.Popen(
@@ -111,7 +117,9 @@ def prepare_program(plan: Plan, precision: str, *, progress: bool) -> Program:
     built = cached_program(key)
     if process.returncode != 0 or built is None:
         tail = "".join(printed[-40:]).rstrip()
-        raise RuntimeError(f"building the C++ program failed with exit code {process.returncode}:\n{tail}")
+        raise RuntimeError(
+            f"building the {toolchain.language} program failed with exit code {process.returncode}:\n{tail}"
+        )
     return built
 
 
@@ -126,10 +134,13 @@ class StandaloneRunner:
         Numbers of the network (`cortexsnn.brian.values.circuit_values`).
     folder : pathlib.Path
         Temporary folder for everything that is read and written.
+    toolchain : Toolchain
+        With which the program was made.
     """
 
-    def __init__(self, plan: Plan, program: Program, values: _Values, folder: Path) -> None:
+    def __init__(self, plan: Plan, program: Program, values: _Values, folder: Path, toolchain: Toolchain = CPP) -> None:
         self.plan = plan
+        self.toolchain = toolchain
         self.manifest = program.manifest
         self.folder = folder
         self._children: set[subprocess.Popen[str]] = set()
@@ -143,13 +154,15 @@ class StandaloneRunner:
 
     def _write_values(self, values: _Values, folder: Path) -> list[str]:
         folder.mkdir(exist_ok=True)
+        # A CUDA program turns names of files into small letters, so that they may have no others.
+        where = os.path.relpath(folder, self.folder / "run")
         arguments = []
-        for (name, variable), value in values.items():
+        for number, ((name, variable), value) in enumerate(values.items()):
             full = f"{name}.{variable}"
             kind, size = self.manifest["values"][full]
             # The program would keep its old value if the size were wrong.
-            np.broadcast_to(np.asarray(value, dtype=kind).ravel(), size).tofile(folder / full)
-            arguments.append(f"{full}={folder / full}")
+            np.broadcast_to(np.asarray(value, dtype=kind).ravel(), size).tofile(folder / str(number))
+            arguments.append(f"{full}={where}{os.sep}{number}")
         return arguments
 
     def _write_table(self, name: str, rows: NDArray[np.float64], folder: Path) -> None:
@@ -190,6 +203,8 @@ class StandaloneRunner:
                 arguments = [*arguments, *self._write_values(start, folder / "start")]
             environment = os.environ if seed is None else {**os.environ, SEED_VARIABLE: str(seed)}
             self._execute(["--results_dir", f"{results}{os.sep}", *arguments], folder, environment)
+            took_s = (results / "last_run_info.txt").read_text(encoding="utf-8").split()[0]
+            _LOGGER.debug("%s program: %s s for the steps of a block", self.toolchain.language, took_s)
             return self._read(results)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -220,7 +235,10 @@ class StandaloneRunner:
                 self._children.discard(process)
         faults = [line for line in printed.splitlines() if line.startswith(_FAULTS)]
         if process.returncode != 0 or faults:
-            raise RuntimeError(f"the C++ program failed with exit code {process.returncode}:\n{printed[-2000:]}")
+            language, code = self.toolchain.language, process.returncode
+            raise self.toolchain.explain(printed) or RuntimeError(
+                f"the {language} program failed with exit code {code}:\n{printed[-2000:]}"
+            )
 
     def stop(self) -> None:
         """End every program that still runs."""
@@ -235,6 +253,7 @@ class StandaloneRunner:
         def array(entry: list[str]) -> NDArray[Any]:
             return np.fromfile(results / entry[0], dtype=entry[1])
 
+        # Spikes of one step come in any order from a GPU; whoever makes a recording of them sorts them.
         dt_s = self.plan.network.dt_s
         sizes = {p.name: p.size for p in self.plan.network.order}
         variables: dict[ValueName, NDArray[np.floating]] = {}
@@ -250,11 +269,15 @@ class StandaloneRunner:
 
 
 @contextmanager
-def open_standalone(plan: Plan, values: _Values, precision: str, *, progress: bool) -> Iterator[StandaloneRunner]:
-    """A network ready to run in C++.
+def open_standalone(
+    toolchain: Toolchain, plan: Plan, values: _Values, precision: str, *, progress: bool
+) -> Iterator[StandaloneRunner]:
+    """A network ready to run in a compiled program.
 
     Parameters
     ----------
+    toolchain : Toolchain
+        Of the device.
     plan : Plan
     values : mapping from (object, variable) to array
     precision : {"float64", "float32"}
@@ -264,10 +287,16 @@ def open_standalone(plan: Plan, values: _Values, precision: str, *, progress: bo
     ------
     StandaloneRunner
         Its programs are ended and its files removed at the end, whatever happened.
+
+    Raises
+    ------
+    InputError
+        If the device is not here, or the plan does not fit it; before anything is compiled.
     """
-    program = prepare_program(plan, precision, progress=progress)
+    toolchain.ready(plan, precision)
+    program = prepare_program(plan, precision, toolchain, progress=progress)
     with tempfile.TemporaryDirectory(prefix="cortexsnn-") as name:
-        runner = StandaloneRunner(plan, program, values, Path(name))
+        runner = StandaloneRunner(plan, program, values, Path(name), toolchain)
         try:
             yield runner
         finally:

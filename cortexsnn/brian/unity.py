@@ -15,6 +15,7 @@ from pathlib import Path
 __all__ = ["cuda_unity_source", "unity_source"]
 
 _RUNS_ONCE = ("before_run_", "after_run_")
+_FUNCTION = re.compile(r"\bvoid (\w+)\(")
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"][^>"]+[>"])', flags=re.MULTILINE)
 # brian2cuda asks the clock of this name whether a delayed spike is due, whatever clock the network has. With a clock of
 # its own, as here, the program would not compile, or hold such spikes back for ever.
@@ -59,7 +60,7 @@ def unity_source(project: Path) -> str:
     common = [*sorted((project / "brianlib").glob("*.cpp")), *sorted(project.glob("*.cpp"))]
     lines = _headers([*common, *units], project)
     for number, path in enumerate(units):
-        block = _in_namespace(number, path)
+        block = [*_in_namespace(number, path), f"using namespace unit_{number};"]
         once = path.name.startswith(_RUNS_ONCE) or "_synapses_create_" in path.name
         lines += _optimised("O1", block) if once else block
     for path in common:
@@ -86,6 +87,7 @@ def cuda_unity_source(project: Path) -> str:
     >>> import tempfile
     >>> project = Path(tempfile.mkdtemp())
     >>> (project / "code_objects").mkdir()
+    >>> _ = (project / "code_objects" / "reset.h").write_text("void reset();\n")
     >>> _ = (project / "code_objects" / "reset.cu").write_text("#include <cmath>\nvoid reset() {}\n")
     >>> _ = (project / "code_objects" / "after_run_reset.cu").write_text("void after() { reset(); }\n")
     >>> _ = (project / "main.cu").write_text("int main() { reset(); after(); }\n")
@@ -93,20 +95,24 @@ def cuda_unity_source(project: Path) -> str:
     #define defaultclock network_clock
     #include <cmath>
     namespace unit_0 {
+    #include "code_objects/reset.h"
     #include "code_objects/reset.cu"
     }
-    using namespace unit_0;
+    using unit_0::reset;
     #include "code_objects/after_run_reset.cu"
     #include "main.cu"
     """
-    # A file that runs before the others includes the header of one of them, which has to stand in its own namespace
-    # already. Those that run after the others define nothing but the function that main.cu asks for.
+    # A file that runs before the others includes not its own header but that of one of them, which has to stand in its
+    # own namespace already. Those that run after the others define nothing but the function that main.cu asks for.
     before, after = (sorted((project / "code_objects").glob(f"{once}*.cu")) for once in _RUNS_ONCE)
     units = sorted(set((project / "code_objects").glob("*.cu")) - {*before, *after}) + before
     common = sorted(project.glob("*.cu"))
     lines = [_CUDA_CLOCK, *_headers([*common, *units, *after], project)]
     for number, path in enumerate(units):
-        lines += _in_namespace(number, path)
+        header = path.with_suffix(".h")
+        # One name at a time: nvcc mistakes nameless namespaces for each other where two that hold one are in use.
+        names = _FUNCTION.findall(header.read_text(encoding="utf-8"))
+        lines += [*_in_namespace(number, header, path), *(f"using unit_{number}::{name};" for name in names)]
     lines += [f'#include "{path.relative_to(project).as_posix()}"' for path in [*after, *common]]
     return "\n".join(lines) + "\n"
 
@@ -121,9 +127,8 @@ def _headers(sources: Iterable[Path], project: Path) -> list[str]:
     return [f"#include {name}" for name in headers]
 
 
-def _in_namespace(number: int, path: Path) -> list[str]:
-    name = f"unit_{number}"
-    return [f"namespace {name} {{", f'#include "code_objects/{path.name}"', "}", f"using namespace {name};"]
+def _in_namespace(number: int, *paths: Path) -> list[str]:
+    return [f"namespace unit_{number} {{", *(f'#include "code_objects/{path.name}"' for path in paths), "}"]
 
 
 def _from_project(header: str, path: Path, project: Path) -> str:

@@ -1,4 +1,4 @@
-"""The child process that builds C++ programs: reads a job folder, writes, compiles and stores the program.
+"""The child process that builds programs: reads a job folder, writes, compiles and stores the program.
 
 Started as ``python -m cortexsnn.brian.worker FOLDER`` by `cortexsnn.brian.standalone`, so that `brian2.set_device`
 stays out of the user's process; it is not meant for users.
@@ -16,34 +16,21 @@ import brian2
 import numpy as np
 
 from cortexsnn.brian.build import Assembled, Plan, assemble
-from cortexsnn.brian.program import COMPILER_FLAGS, SEED_VARIABLE, cached_program, plan_lock, store_program
+from cortexsnn.brian.cpp import CPP
+from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.program import cached_program, plan_lock, store_program
 from cortexsnn.brian.values import circuit_values, start_values
 from cortexsnn.network import Network
 
 __all__ = ["main"]
 
-# Random numbers that differ from block to block, and are the same when a run is repeated.
-_SEED = f"""
-if (const char* _seed = std::getenv("{SEED_VARIABLE}"))
-    for (size_t _i = 0; _i < brian::_random_generators.size(); _i++)
-        brian::_random_generators[_i].seed(std::strtoul(_seed, nullptr, 10) + _i);
-"""
+_TOOLCHAINS = {toolchain.device: toolchain for toolchain in (CPP, CUDA)}
 
 
 def _report(stage: str, unit: str, done: int, total: int) -> None:
     line = json.dumps({"stage": stage, "done": done, "total": total, "unit": unit})
     sys.stdout.write(f"@progress {line}\n")
     sys.stdout.flush()
-
-
-def _use_standalone(folder: Path, precision: str) -> None:
-    """Make C++ standalone the device of this process, with settings that no preferences file changes."""
-    brian2.BrianLogger.suppress_name("brian2.codegen")
-    brian2.set_device("cpp_standalone", directory=str(folder), build_on_run=False)
-    brian2.device.insert_code("before_network_run", _SEED)
-    brian2.prefs.core.default_float_dtype = np.dtype(precision).type
-    brian2.prefs.devices.cpp_standalone.openmp_threads = 0
-    brian2.prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILER_FLAGS)
 
 
 def _written(variable: brian2.core.variables.ArrayVariable) -> list[str]:
@@ -89,13 +76,14 @@ def main(folder: Path) -> None:
     """Build the program of the job in `folder`."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     plan = Plan.from_described(job["plan"], Network.load(folder / "network.safetensors"))
-    key = job["key"]
+    key, toolchain = job["key"], _TOOLCHAINS[job["device"]]
     _report("waiting for another build of this program", "build", 0, 1)
     with plan_lock(key):
         if cached_program(key) is not None:
             return
-        _report("writing C++ code", "network", 0, 1)
-        _use_standalone(folder / "unused", job["precision"])
+        _report(f"writing {toolchain.language} code", "network", 0, 1)
+        brian2.BrianLogger.suppress_name("brian2.codegen")
+        toolchain.use(folder / "unused", job["precision"])
         silence = {p.name: np.zeros((plan.layout.total_steps, p.size), dtype=np.uint8) for p in plan.network.inputs}
         assembled = assemble(plan, silence)
         assembled.simulation.run(plan.layout.total_steps * plan.network.dt_s * brian2.second, namespace={})
@@ -104,6 +92,7 @@ def main(folder: Path) -> None:
             _manifest(plan, assembled),
             lambda project: _generate(plan, assembled, project),
             partial(_report, "compiling", "s"),
+            toolchain,
         )
 
 

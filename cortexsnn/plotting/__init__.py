@@ -3,6 +3,7 @@
 from cortexsnn.plotting.activity import raster, readout
 from cortexsnn.plotting.estimates import calibration_curve, layer_profile, tau_distribution
 from cortexsnn.plotting.hierarchy import LONGEST_LEVEL_LABEL, hierarchy_order, layers_and_areas
+from cortexsnn.plotting.ladder import ladder
 from cortexsnn.plotting.learning import learned_slopes, learned_time_constants, sweep_accuracy, training_curves
 from cortexsnn.plotting.matrix import distance_matrix, probability_matrix
 from cortexsnn.plotting.schematic import BRAINS, brain
@@ -22,6 +23,7 @@ __all__ = [
     "colours",
     "distance_matrix",
     "hierarchy_order",
+    "ladder",
     "layer_profile",
     "layers_and_areas",
     "learned_slopes",

@@ -20,7 +20,8 @@ ALLOWED = {
     "reference": {"network", "recording"},
     "datasets": set(),
     "training": {"network", "recording", "decoding", "datasets", "hierarchy"},
-    "brian": {"network", "recording", "decoding", "reference"},
+    # What a change does to a network is told by its timescales too.
+    "brian": {"network", "recording", "decoding", "reference", "timescales"},
     "timescales": {"recording"},
     "cortex": {"recording", "timescales"},
     "plotting": {"network", "recording", "datasets", "timescales", "cortex"},

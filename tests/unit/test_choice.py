@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cortexsnn.brian import DEVICES, simulate
+from cortexsnn.brian import DEVICES, cuda_gpu, simulate
 from cortexsnn.brian.choice import Choice, Estimate, choose_device
 from cortexsnn.brian.costs import Costs, _line, _thinned, measure_costs, synapses_of
+from cortexsnn.brian.cuda import CUDA
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, spike_inputs
 
@@ -81,6 +82,51 @@ def test_the_table_names_every_device_with_a_reason(tiny):
         assert f"{one.device}" in table
         assert one.reason in table
     assert table.splitlines()[-1] == choice.reason
+
+
+def test_why_there_is_no_gpu_is_told(tiny, monkeypatch):
+    monkeypatch.setattr(cuda_gpu, "_LIBRARY", "libnothing.so.1")
+    gpu = estimate(choose(tiny, np.zeros((1, 20, 4))), "cuda_standalone")
+    assert not gpu.available
+    assert gpu.reason == "no GPU here: no NVIDIA driver"
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A machine on which everything is there; no program is in its cache."""
+    h100 = cuda_gpu.Driver("", (13, 0), (cuda_gpu.Gpu("NVIDIA H100", (9, 0), 80e9, 132, 3.35e12),))
+    ready = replace(CUDA, compiler=lambda: "nvcc", flags=list, libraries=list, ready=lambda plan, precision: None)
+    monkeypatch.setattr("cortexsnn.brian.choice.CUDA", ready)
+    monkeypatch.setattr("cortexsnn.brian.choice.driver_here", lambda: h100)
+    monkeypatch.setattr("cortexsnn.brian.program._compiler_version", lambda compiler: compiler)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_small_network_is_not_sent_to_the_gpu_and_the_table_says_why(speech_sized):
+    # Protects from waiting for a compiler and for the starts of kernels, and from an estimate that sounds measured.
+    choice = choose(speech_sized, np.zeros((300, 250, 700), dtype=np.uint8), costs=replace(LAPTOP, events_per_step=500))
+    assert choice.device == "cpp_standalone"
+    reason = estimate(choice, "cuda_standalone").reason
+    assert "not yet measured on a GPU" in reason
+    assert reason.endswith("a network this small is slower on the GPU")
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_run_that_the_gpu_does_faster_but_not_soon_enough_says_so(speech_sized):
+    busy = replace(LAPTOP, events_per_step=1e7)
+    choice = choose(speech_sized, np.zeros((1, 250, 700), dtype=np.uint8), costs=busy)
+    gpu, cpu = (estimate(choice, name) for name in ("cuda_standalone", "cpp_standalone"))
+    assert gpu.run_s < cpu.run_s
+    assert choice.device != "cuda_standalone"
+    assert gpu.reason.endswith("too short a run to compile for the GPU")
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_large_network_is_sent_to_the_gpu(speech_sized):
+    busy = replace(LAPTOP, events_per_step=1e8)
+    choice = choose(speech_sized, np.zeros((300, 250, 700), dtype=np.uint8), costs=busy)
+    assert choice.device == "cuda_standalone"
+    assert "slower" not in estimate(choice, "cuda_standalone").reason
 
 
 def test_the_chosen_device_is_the_first_of_the_table():
