@@ -31,8 +31,8 @@ test: lint
 test-slow: install
 	$(PYTEST) -m "slow" --durations=15
 
-# Simulating, measuring and comparing need no torch.
-test-without-torch: EXTRAS = nir,test
+# Simulating, measuring and comparing need no torch. A CUDA program is built there too, if nvcc is there.
+test-without-torch: EXTRAS = cuda,nir,test
 test-without-torch: install
 	$(PYTEST) -m "not slow and not torch" --ignore=cortexsnn/training --ignore=cortexsnn/experiment.py \
 		--ignore=cortexsnn/datasets/sound

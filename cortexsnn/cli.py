@@ -18,6 +18,8 @@ from cortexsnn.data_verbs import add_data_verbs
 from cortexsnn.errors import InputError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from cortexsnn.datasets import Dataset
     from cortexsnn.network import Network
 
@@ -93,7 +95,10 @@ def _network_and_data(options: argparse.Namespace) -> tuple[Network, Dataset]:
 
 def _simulate(options: argparse.Namespace) -> None:
     from cortexsnn import brian, pipeline, recording
+    from cortexsnn.summary import counted
 
+    if options.input == "test" and options.like:
+        raise InputError("--like", options.like, "--input spontaneous with it", "test trials are as long as they are")
     network, dataset = _network_and_data(options)
     seed = None
     if options.input == "test":
@@ -101,13 +106,27 @@ def _simulate(options: argparse.Namespace) -> None:
     else:
         seed = options.seed
         rng = np.random.default_rng([seed, _INPUT])
-        trials = pipeline.spontaneous_trials(network, dataset, options.trials or 200, rng)
+        study = _study(options.like or pipeline.USUAL_TABLE, options.measure)
+        trials = pipeline.spontaneous_trials(network, dataset, options.trials, rng, study=study)
     # Blocks go to disk as they come, so that an interrupted run goes on.
     recorded = brian.simulate(
         network, trials.counts, device=options.device, path=options.out, progress=not options.quiet
     )
     recording.save(pipeline.annotated(recorded, options.input, trials, seed), options.out)
-    print(f"{recorded.sizes['trial']} trials: {options.out}")
+    reason = f" ({trials.reason})" if trials.reason else ""
+    print(f"{counted(recorded.sizes['trial'], 'trial')}{reason}: {options.out}")
+
+
+def _study(like: str, measure: str | None) -> xr.Dataset | None:
+    """The table whose protocol is used, of one measure; None for none."""
+    from cortexsnn import cortex
+
+    if like == "none":
+        if measure is not None:
+            raise InputError("--measure", measure, "a table to take it from", "--like TABLE names one")
+        return None
+    table = cortex.open_table(like)
+    return table if measure is None else cortex.rows(table, measure=measure)
 
 
 def _agree(options: argparse.Namespace) -> int:
@@ -127,33 +146,35 @@ def _agree(options: argparse.Namespace) -> int:
 
 def _timescales(options: argparse.Namespace) -> None:
     from cortexsnn import cortex, pipeline, recording, timescales
+    from cortexsnn.summary import counted
 
+    own = options.estimator or options.per
+    if own and options.like not in (None, "none"):
+        raise InputError("--estimator and --per", own, "neither with --like", "the study says how it measured")
+    usual = "none" if own or options.bin_ms is not None else pipeline.USUAL_TABLE
+    study = _study(options.like or usual, options.measure)
     recorded = recording.load(options.recording)
     rng = np.random.default_rng([options.seed, _BOOTSTRAP])
     how = {"start_ms": options.start_ms, "bootstrap": options.bootstrap, "rng": rng, "progress": not options.quiet}
     max_lag_ms = {} if options.max_lag_ms is None else {"max_lag_ms": options.max_lag_ms}
-    if options.like is None:
+    if study is None:
         estimator = options.estimator or "pearson_trials"
         bin_ms, how["start_ms"] = pipeline.measuring_protocol(recorded, options.bin_ms, options.start_ms, estimator)
         per: Literal["layer", "neuron"] = options.per or "layer"
         result = timescales.estimate(recorded, estimator, per=per, bin_ms=bin_ms, **how, **max_lag_ms)
     else:
-        if options.estimator or options.per:
-            raise InputError("--estimator and --per", options.estimator or options.per, "neither with --like",
-                             "the study says how it measured")  # fmt: skip
         chosen = max_lag_ms | ({} if options.bin_ms is None else {"bin_ms": options.bin_ms})
-        study = cortex.open_table(options.like)
-        result = cortex.measure_like(recorded, study, measure=options.measure, **how, **chosen)
-        print(f"measured as in {options.like}:")
-        for kind in ("matched", "unmatched"):
-            print("\n".join(f"  {kind}: {item}" for item in result.attrs[f"protocol_{kind}"].splitlines()))
+        result = cortex.measure_like(recorded, study, **how, **chosen)
+        print(f"measured as in {result.attrs['protocol_table']} (--like none for the whole window):")
+        for kind in ("matched", "unmatched", "caution"):
+            print("".join(f"  {kind}: {item}\n" for item in result.attrs[f"protocol_{kind}"].splitlines()), end="")
     timescales.save(result.assign_attrs(seed=options.seed), options.out)
     if result.attrs["per"] == "neuron":
         for layer, of_layer in result.groupby("layer"):
             tau_ms = of_layer["tau_ms"].to_numpy()
             known = np.isfinite(tau_ms)
             middle = f", median {np.median(tau_ms[known]):.0f} ms" if known.any() else ""
-            print(f"{layer}: {known.sum()} of {known.size} neurons have a timescale{middle}")
+            print(f"{layer}: {known.sum()} of {counted(known.size, 'neuron')} with a timescale{middle}")
         return
     for layer in result["layer"].to_numpy().astype(str):
         one = result.sel(layer=layer)
@@ -170,8 +191,9 @@ def _compare(options: argparse.Namespace) -> None:
     from cortexsnn.terminal import show_table
 
     rng = np.random.default_rng([options.seed, _PERMUTATIONS])
+    table = options.table or pipeline.USUAL_TABLE
     comparison = pipeline.compare_files(
-        options.timescales, options.out, options.table, rng, measure=options.measure, stream=options.stream
+        options.timescales, options.out, table, rng, measure=options.measure, stream=options.stream
     )
     show_table("Depth and timescale", *correlation_rows(comparison))
     show_table("Slopes of ln τ", *slope_rows(comparison))
@@ -247,7 +269,17 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--input", choices=("test", "spontaneous"), default="test", help="test trials or Poisson input"
     )
-    simulate.add_argument("--trials", type=_whole(1), default=None, help="number of trials; all, or 200 spontaneous")
+    simulate.add_argument(
+        "--trials",
+        type=_whole(1),
+        default=None,
+        help="number of test trials, all if not given; or of trials of the study, several of which a spontaneous one "
+        "may hold, as many as it had or 200",
+    )
+    simulate.add_argument(
+        "--like", default=None, help="cortical table for whose trials it is long enough; murray2014, or none"
+    )
+    simulate.add_argument("--measure", default=None, help="quantity, of a table that has several")
     simulate.add_argument("--device", default="cpp_standalone", help="cpp_standalone, numpy, cython or auto")
     simulate.set_defaults(run=_simulate)
 
@@ -260,11 +292,16 @@ def _parser() -> argparse.ArgumentParser:
     timescales = add("timescales", parents=[quiet, seeded], help="recording -> timescales")
     timescales.add_argument("recording", type=Path, help="recording file")
     timescales.add_argument("--out", type=Path, required=True, help="timescales file to write (.nc)")
-    timescales.add_argument("--estimator", default=None, help="pearson_trials if not given, see docs/estimators.md")
-    timescales.add_argument("--per", choices=("layer", "neuron"), default=None, help="one for each; layer")
-    timescales.add_argument("--like", default=None, help="cortical table whose protocol is used as far as it is known")
+    timescales.add_argument("--estimator", default=None, help="that of the study if not given, see docs/estimators.md")
+    timescales.add_argument("--per", choices=("layer", "neuron"), default=None, help="one for each; as in the study")
+    timescales.add_argument(
+        "--like",
+        default=None,
+        help="cortical table whose protocol is used as far as it is known; murray2014 if no estimator, --per or bin is "
+        "given, none for the whole window",
+    )
     timescales.add_argument("--measure", default=None, help="quantity, of a table that has several")
-    timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; that of the estimator, about")
+    timescales.add_argument("--bin-ms", type=float, default=None, help="width of a bin; that of the study, about")
     timescales.add_argument(
         "--start-ms", type=float, default=None, help="start of the window; after the burn-in if not given"
     )
@@ -275,7 +312,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = add("compare", parents=[seeded], help="timescales -> comparison with cortex")
     compare.add_argument("timescales", type=Path, nargs="+", help="timescales files, each in the folder of its run")
     compare.add_argument("--out", type=Path, required=True, help="comparison file to write (.nc)")
-    compare.add_argument("--table", default="murray2014", help="cortical table, or a CSV file of your own")
+    compare.add_argument(
+        "--table", default=None, help="cortical table, or a CSV file of your own; murray2014 if not given"
+    )
     compare.add_argument("--measure", default=None, help="quantity, of a table that has several")
     compare.add_argument("--stream", default=None, help="pathway of the table; visual-prefrontal, or the only one")
     compare.set_defaults(run=_compare)

@@ -24,7 +24,14 @@ from cortexsnn.errors import InputError
 from cortexsnn.files import write_text
 from cortexsnn.report import write_report
 from cortexsnn.runs import FILES, load_runs
-from cortexsnn.summary import accuracy_rows, agreement_rows, correlation_rows, timescale_rows, verdict
+from cortexsnn.summary import (
+    accuracy_rows,
+    agreement_rows,
+    correlation_rows,
+    protocol_sentences,
+    timescale_rows,
+    verdict,
+)
 from cortexsnn.terminal import show_table
 
 __all__ = ["run_demo"]
@@ -40,7 +47,7 @@ class _Settings:
     span_ms: float
     epochs: int
     options: tuple[str, ...]
-    spontaneous_trials: int = 1000
+    spontaneous_trials: int = 4000
 
     def conditions(self) -> dict[str, tuple[str, ...]]:
         mean, span = f"--tau-ms={self.tau_ms:g}", f"--span-ms={self.span_ms:g}"
@@ -154,7 +161,8 @@ def _files_done(steps: Iterable[_Step]) -> int:
 def _remember(path: Path, data: str, settings: _Settings) -> None:
     """Note what a folder was made with, and refuse to go on in it with anything else."""
     source = data if data == "mts_xor" else str(Path(data).resolve())
-    now = json.loads(json.dumps({"data": source, "version": cortexsnn.__version__, **asdict(settings)}))
+    kept = {"data": source, "version": cortexsnn.__version__, "measured_like": pipeline.USUAL_TABLE}
+    now = json.loads(json.dumps(kept | asdict(settings)))
     if not path.exists():
         write_text(path, json.dumps(now, indent=1))
         return
@@ -205,7 +213,7 @@ def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
     _run_all(measure, lambda: _files_done(steps), files, "simulating and measuring", "file")
     print("3/3 comparing with the cortex", flush=True)
     measured = [run / FILES["timescales"][0] for run in runs]
-    comparison = pipeline.compare_files(measured, out / "comparison.nc", "murray2014", np.random.default_rng(0))
+    comparison = pipeline.compare_files(measured, out / "comparison.nc", pipeline.USUAL_TABLE, np.random.default_rng(0))
     write_report(out, out / "report.html")
 
     finished = load_runs(out, comparison)
@@ -213,7 +221,7 @@ def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:
     show_table("Spikes against the reference", *agreement_rows(finished))
     show_table("Timescales", *timescale_rows(finished, comparison))
     show_table("Does timescale rise with depth?", *correlation_rows(comparison))
-    for sentence in verdict(comparison):
+    for sentence in [*protocol_sentences(comparison), *verdict(comparison)]:
         print(sentence)
     disagreeing = [run.name for run in finished if not pipeline.agrees(run.agreement)]
     if disagreeing:

@@ -27,6 +27,8 @@ from cortexsnn.network import Network
 from cortexsnn.runs import AGREEMENT_SCHEMA, condition_of, relative_difference
 
 __all__ = [
+    "USUAL_TABLE",
+    "USUAL_TRIALS",
     "Trials",
     "agreement_in_words",
     "agrees",
@@ -38,6 +40,10 @@ __all__ = [
     "task_trials",
 ]
 
+#: Cortical table that networks are measured like, and compared with, unless another is named.
+USUAL_TABLE = "murray2014"
+#: Spontaneous trials where a study does not tell how many it had.
+USUAL_TRIALS = 200
 _BURN_IN_IN_TAU, _WINDOW_IN_TAU = 2.0, 5.0
 _MOST_DIFFERENCE = 1e-9
 
@@ -55,12 +61,15 @@ class Trials:
         Steps that count for the accuracy.
     burn_in_steps : int
         Start of each trial that is not to be measured.
+    reason : str
+        Why so many trials of that length.
     """
 
     counts: NDArray[np.uint8] | LazyCounts
     labels: NDArray[np.int64] | None = None
     scored_steps: NDArray[np.bool_] | None = None
     burn_in_steps: int = 0
+    reason: str = ""
 
 
 def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
@@ -87,28 +96,42 @@ def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
     return Trials(split.counts, split.labels, dataset.scored_steps)
 
 
-def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.random.Generator) -> Trials:
-    """Input at the mean rate of every training channel, without structure, long enough for the slowest layer.
+def spontaneous_trials(
+    network: Network,
+    dataset: Dataset,
+    trials: int | None,
+    rng: np.random.Generator,
+    *,
+    study: xr.Dataset | None = None,
+) -> Trials:
+    """Input at the mean rate of every training channel, without structure, long enough for layers and study.
 
-    Each trial has a burn-in of twice the slowest membrane time constant, then a window of five times it.
+    Each trial has a burn-in of twice the slowest membrane time constant, then a window of five times it, or, with a
+    study, of as many of its longest trials as that takes, so that each holds one or several of them.
 
     Parameters
     ----------
     network : Network
     dataset : Dataset
         Its training split gives the rates.
-    trials : int
-        Number of trials.
+    trials : int, optional
+        Number of trials of the study, or simply of trials without one. By default as many as the study had; where
+        that is not known `USUAL_TRIALS`: more of them make the interval of a timescale narrower and leave its value
+        as it is.
     rng : numpy.random.Generator
+    study : xarray.Dataset, optional
+        Table of one measure whose protocol the recording is for (`cortexsnn.cortex.open_table`).
 
     Returns
     -------
     Trials
+        Their `reason` says in words what was chosen and why.
 
     Raises
     ------
     InputError
-        If the network has no spiking layer, there is not at least one trial, or the training split has no spikes.
+        If the network has no spiking layer, there is not at least one trial, the training split has no spikes, or the
+        table has several measures.
 
     Examples
     --------
@@ -118,13 +141,33 @@ def spontaneous_trials(network: Network, dataset: Dataset, trials: int, rng: np.
     >>> trials = spontaneous_trials(network, dataset, 3, np.random.default_rng(0))
     >>> trials.counts.shape, trials.burn_in_steps
     ((3, 14, 40), 4)
+    >>> study = cortex.open_table("murray2014")
+    >>> trials = spontaneous_trials(network, dataset, 3, np.random.default_rng(0), study=study)
+    >>> trials.counts.shape, trials.reason
+    ((3, 104, 40), 'each holds 1 of 1000 ms as in murray2014')
     """
     if not network.hidden:
         raise InputError("spiking populations of the network", [], "at least one, whose activity can be measured")
-    slowest_s = max(float(p.tau_s.max()) for p in network.hidden)
-    burn_in, window = (int(np.ceil(n * slowest_s / network.dt_s - 1e-9)) for n in (_BURN_IN_IN_TAU, _WINDOW_IN_TAU))
-    counts = datasets.spontaneous(dataset.train, trials, burn_in + window, rng)
-    return Trials(counts, burn_in_steps=burn_in)
+    dt_ms, slowest_ms = 1000.0 * network.dt_s, 1000.0 * max(float(p.tau_s.max()) for p in network.hidden)
+    burn_in, window = (int(np.ceil(n * slowest_ms / dt_ms - 1e-9)) for n in (_BURN_IN_IN_TAU, _WINDOW_IN_TAU))
+    how = {} if study is None else cortex.protocol(study)
+    name = "" if study is None else str(study.attrs.get("table", ""))
+    pieces, reason = 1, []
+    if how.get("trial_ms"):
+        longest_ms = max(how["trial_ms"])
+        piece = int(np.ceil(longest_ms / dt_ms - 1e-9))
+        pieces = max(1, -(-window // piece))
+        window = pieces * piece
+        reason.append(f"each holds {pieces} of {longest_ms:g} ms as in {name}")
+        if _WINDOW_IN_TAU * slowest_ms > longest_ms:
+            reason.append(f"which is short for membrane time constants of up to {slowest_ms:.0f} ms")
+    if trials is None:
+        known = how.get("trials") if how.get("trial_ms") else None
+        trials = USUAL_TRIALS if known is None else int(known)
+        if name:
+            reason.append(f"how many {name} had is not known" if known is None else f"{name} had {trials}")
+    counts = datasets.spontaneous(dataset.train, -(-trials // pieces), burn_in + window, rng)
+    return Trials(counts, burn_in_steps=burn_in, reason="; ".join(reason))
 
 
 def annotated(recorded: xr.DataTree, kind: str, trials: Trials, seed: int | None = None) -> xr.DataTree:

@@ -107,8 +107,8 @@ def slopes(comparison: xr.Dataset, table: xr.Dataset) -> Figure:
     of_networks = np.where(comparison["slope_status"].to_numpy() == "ok", comparison["slope"].to_numpy(), np.nan)
     spikes = comparison.attrs.get("modality", "unknown") in ("spikes", "unknown")
     rows = []
-    for condition in conditions:
-        one = comparison.sel(condition=condition)
+    for index, condition in enumerate(conditions):
+        one = comparison.isel(condition=index)
         seeds = of_networks[of == condition]
         used = int(one["condition_networks"])
         rows.append(
@@ -119,7 +119,7 @@ def slopes(comparison: xr.Dataset, table: xr.Dataset) -> Figure:
                 float(one["condition_slope_high"]),
                 tuple(seeds[np.isfinite(seeds)].tolist()),
                 palette[condition],
-                note=f"{used} of {seeds.size} networks",
+                note=f"{used} of {seeds.size} network{'' if seeds.size == 1 else 's'}",
             )
         )
     numbers = comparison["cortex_n"].to_numpy().tolist()

@@ -31,6 +31,7 @@ class _Series:
     tau_ms: NDArray[np.float64]
     low_ms: NDArray[np.float64]
     high_ms: NDArray[np.float64]
+    marker: str
     label: str = ""
 
     def inside(self) -> _Series:
@@ -43,6 +44,7 @@ class _Series:
             tau,
             np.minimum(np.where(np.isnan(low), tau, np.maximum(low, 1 / _FAR_MS)), tau),
             np.maximum(np.where(np.isnan(high), tau, np.minimum(high, _FAR_MS)), tau),
+            self.marker,
             self.label,
         )
 
@@ -55,7 +57,6 @@ class _Block:
     ticks: list[str]
     series: list[_Series]
     colour: str
-    marker: str
     filled: bool = True
 
 
@@ -100,15 +101,15 @@ def _of_networks(timescales: Mapping[str, xr.Dataset], of: Mapping[str, str]) ->
     for index, (condition, colour) in enumerate(palette.items()):
         members = [run for run in timescales if of[run] == condition]
         deepest = max(timescales[run].sizes["layer"] for run in members)
-        series = []
+        series, marker = [], MARKERS[index % len(MARKERS)]
         for seat, run in enumerate(members):
             one = timescales[run].sortby("depth")
             nudge = 0.5 * ((seat + 0.5) / len(members) - 0.5)
             tau, low, high = (one[name].to_numpy() for name in ("tau_ms", "tau_low_ms", "tau_high_ms"))
-            series.append(_Series(np.arange(one.sizes["layer"], dtype=np.float64) + nudge, tau, low, high))
+            series.append(_Series(np.arange(one.sizes["layer"], dtype=np.float64) + nudge, tau, low, high, marker))
         ticks = [str(layer + 1) for layer in range(deepest)]
         number = f"{len(members)} network" + ("s" if len(members) > 1 else "")
-        blocks.append(_Block(f"{condition}\n{number}", ticks, series, colour, MARKERS[index % len(MARKERS)]))
+        blocks.append(_Block(f"{condition}\n{number}", ticks, series, colour))
     return blocks
 
 
@@ -131,6 +132,9 @@ def _of_table(label: str, table: xr.Dataset) -> list[_Block]:
         raise InputError(f"measures of '{label}'", measures, "one of them", "cortex.load(name, measure)")
     streams = list(dict.fromkeys(table["stream"].to_numpy().astype(str).tolist()))
     modality = str(table.attrs.get("modality", "unknown"))
+    # A data set has the same mark in all streams.
+    sources = list(dict.fromkeys(table["dataset"].to_numpy().astype(str).tolist()))
+    marker = {name: MARKERS[index % len(MARKERS)] for index, name in enumerate(sources)}
     blocks: list[_Block] = []
     for stream in streams:
         inside = table.isel(observation=np.flatnonzero(table["stream"].to_numpy() == stream))
@@ -146,29 +150,35 @@ def _of_table(label: str, table: xr.Dataset) -> list[_Block]:
             chosen = np.flatnonzero(dataset == name)
             chosen = chosen[np.argsort(place[chosen], kind="stable")]
             tau = inside["tau_ms"].to_numpy()[chosen]
-            series.append(_Series(place[chosen], tau, low[chosen], high[chosen], name))
+            series.append(
+                _Series(place[chosen], tau, low[chosen], high[chosen], marker[name], name if len(sources) > 1 else "")
+            )
         words = [label] if not blocks else []
         words += ([stream] if len(streams) > 1 else []) + ([] if modality == "spikes" else [f"({modality})"])
-        blocks.append(_Block("\n".join(words), ticks, series, INK, "o", modality == "spikes"))
+        blocks.append(_Block("\n".join(words), ticks, series, INK, modality == "spikes"))
     return blocks
 
 
-def _draw(ax: Axes, block: _Block, left: float) -> None:
-    several = len(block.series) > 1 and block.colour == INK
-    for index, piece, series in [(i, n, s) for i, one in enumerate(block.series) for n, s in enumerate(_pieces(one))]:
+def _draw(ax: Axes, block: _Block, left: float, labelled: set[str]) -> None:
+    for series in [piece for one in block.series for piece in _pieces(one)]:
         ax.errorbar(
             left + series.place,
             series.tau_ms,
             yerr=np.stack([series.tau_ms - series.low_ms, series.high_ms - series.tau_ms]),
-            fmt=f"{MARKERS[index % len(MARKERS)] if several else block.marker}-",
+            fmt=f"{series.marker}-",
             markersize=4.5,
             markerfacecolor=block.colour if block.filled else PAPER,
             linewidth=0.7,
             elinewidth=0.8,
             color=block.colour,
             alpha=0.85,
-            label=series.label if several and piece == 0 else None,
+            label=None if series.label in labelled | {""} else series.label,
         )
+        labelled.add(series.label)
+    for one in block.series:
+        absent = one.place[~np.isfinite(one.tau_ms)]
+        ax.scatter(left + absent, np.full(absent.size, 0.02), s=14, marker="x", linewidths=0.9, color=block.colour,
+                   transform=ax.get_xaxis_transform())  # fmt: skip
 
 
 def _pieces(series: _Series) -> list[_Series]:
@@ -176,7 +186,7 @@ def _pieces(series: _Series) -> list[_Series]:
     gaps = np.flatnonzero(~np.isfinite(series.tau_ms))
     columns = (series.place, series.tau_ms, series.low_ms, series.high_ms)
     cut = [
-        _Series(place, tau, low, high, series.label).inside()
+        _Series(place, tau, low, high, series.marker, series.label).inside()
         for place, tau, low, high in zip(*(np.split(column, gaps) for column in columns), strict=True)
     ]
     return [piece for piece in cut if piece.tau_ms.size]
@@ -193,7 +203,7 @@ def layers_and_areas(
     A block is a condition, whose networks stand side by side at each layer, or the hierarchy of a table, from its
     lowest to its highest area. Bars are the intervals of the estimates, and of a table those that were published
     (1.96 standard errors where only these were). Timescales of another signal than spikes have open marks, since
-    their milliseconds cannot be compared with those of spikes. Layers without a timescale have no mark.
+    their milliseconds cannot be compared with those of spikes. Layers without a timescale are crosses at the bottom.
 
     Parameters
     ----------
@@ -228,10 +238,11 @@ def layers_and_areas(
     if not blocks:
         raise InputError("networks and tables", 0, "at least one")
     left, places, ticks = 0.0, [], []
+    labelled: set[str] = set()
     for index, block in enumerate(blocks):
-        _draw(ax, block, left)
         width = len(block.ticks)
         left += max(0.0, _NARROWEST - width) / 2
+        _draw(ax, block, left, labelled)
         places += [left + place for place in range(width)]
         ticks += block.ticks
         ax.annotate(

@@ -42,7 +42,7 @@ def training_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, Any]
         )
         labelled.add(condition)
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_ylabel("validation accuracy (%)")
     ax.legend(loc="lower right")
     return ax
@@ -75,15 +75,23 @@ def learned_time_constants(ax: Axes, history: Sequence[Mapping[str, Any]]) -> Ax
         low, middle, high = (
             [float(np.quantile(row["tau_ms"][layer], q)) for row in history] for q in (0.25, 0.5, 0.75)
         )
-        ax.fill_between(epochs, low, high, color=colour, alpha=0.13, linewidth=0)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.1, linewidth=0)
+        # Bands of several layers lie over each other: their edges tell which is which.
+        for edge in (low, high):
+            ax.plot(epochs, edge, color=colour, linewidth=0.6, alpha=0.6, label="_quartile")
         ax.plot(epochs, middle, color=colour, label=f"hidden{layer + 1}")
         limits = [min(limits[0], *low), max(limits[1], *high)]
     ax.set(xlabel="epoch", ylabel="membrane time constant (ms)", yscale="log")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_ylim(0.8 * limits[0], 2.5 * limits[1])  # room for the legend
     milliseconds(ax.yaxis, (0.8 * limits[0], 2.5 * limits[1]))
     ax.legend(
-        title="median and quartiles", title_fontsize=8, ncols=2 if layers == 4 else min(layers, 3), loc="upper center"
+        title="median and quartiles",
+        title_fontsize=8,
+        ncols=2 if layers == 4 else min(layers, 3),
+        loc="upper center",
+        handlelength=1.2,
+        columnspacing=1.0,
     )
     return ax
 
@@ -144,7 +152,7 @@ def learned_slopes(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, Any]]
         )
         labelled.add(condition)
     ax.set(xlabel="epoch", ylabel="slope of ln(membrane τ) over depth")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.legend(loc="best")
     return ax
 

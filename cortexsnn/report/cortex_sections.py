@@ -47,6 +47,12 @@ def _timescales(runs: Sequence[Run], comparison: xr.Dataset) -> Section:
         "the nearest by milliseconds, which depend on the protocol: a pointer, no more",
         *timescale_rows(runs, comparison),
     )
+    cautions: dict[str, list[str]] = {}
+    for run in runs:
+        caution = str(run.timescales.attrs.get("protocol_caution", ""))
+        rule, _, layers = caution.partition(": ")
+        if layers:
+            cautions.setdefault(rule, []).append(f"{run.name} {layers}")
     kept_apart = (
         "The membrane time constant is set or learned; the timescale is measured on spikes. They need not agree: what "
         "is measured is the network's, with its input, its weights and its resets. How it was measured is told under "
@@ -63,6 +69,7 @@ def _timescales(runs: Sequence[Run], comparison: xr.Dataset) -> Section:
                     "Mean membrane time constant against the measured timescale of the same layer, all networks."),
         ),
         tables=(measured,),
+        notes=[f"{rule[:1].upper()}{rule[1:]}: {'; '.join(of)}." for rule, of in cautions.items()],
     )  # fmt: skip
 
 
@@ -95,9 +102,9 @@ def _beside(runs: Sequence[Run], comparison: xr.Dataset, table: xr.Dataset) -> S
     drawings = [
         *_drawn(figures.beside_cortex(runs, compared), "layers_and_areas",
                 "Timescales of the hidden layers beside those of cortical areas, on one logarithmic axis",
-                f"Timescales of hidden layers, networks of a condition side by side (layers without a timescale are "
-                f"left out), and of the areas of {name}, each data set with a mark of its own. Bars: intervals of the "
-                "layers; of the areas what was published, 1.96 standard errors where only these were."),
+                "Timescales of hidden layers, networks of a condition side by side (crosses: layers without a "
+                f"timescale), and of the areas of {name}, each data set with a mark of its own. Bars: intervals of "
+                "the layers; of the areas what was published, 1.96 standard errors where only these were."),
         *_drawn(figures.slopes(comparison, table), "slopes",
                 "Slope of the logarithm of timescale over depth, of networks and of the cortex, with intervals",
                 "How steeply timescales rise: mean slope of the networks of each condition with its interval, small "

@@ -15,6 +15,7 @@ from cortexsnn.network import Network
 from cortexsnn.report.references import Reference, from_bibtex, from_doi, unique
 from cortexsnn.report.tasks import task_of
 from cortexsnn.runs import Run
+from cortexsnn.summary import counted
 
 __all__ = ["ESTIMATORS", "MethodsText", "in_words", "methods", "settings_in_words"]
 
@@ -43,7 +44,8 @@ ESTIMATORS: Mapping[str, str] = {
 _TOLD = {
     *("schema", "per", "estimator", "doi", "start_ms", "window_ms", "trials", "minimum_rate_hz", "exclude_empty_bins"),
     *("bootstrap", "confidence", "resampled", "noise_test", "source", "network", "input", "burn_in_ms", "seed"),
-    *("protocol_table", "protocol_measure", "protocol_matched", "protocol_unmatched"),
+    *("protocol_table", "protocol_measure", "protocol_verdict", "protocol_matched", "protocol_unmatched"),
+    "protocol_caution",
 }
 _INPUTS = {
     "spontaneous": "Networks were driven by stationary input: every channel fired at its mean rate of the training "
@@ -203,7 +205,7 @@ def _simulation(runs: Sequence[Run], cited: list[Reference]) -> str:
     version = made.get("versions", {}).get("brian2")
     precision = made.get("precision")
     agreement = runs[0].agreement
-    compared = ", ".join(f"{name.item()} ({int(agreement['trials'].sel(simulator=name))} trials)"
+    compared = ", ".join(f"{name.item()} ({counted(int(agreement['trials'].sel(simulator=name)), 'trial')})"
                          for name in agreement["simulator"])  # fmt: skip
     spikes = sum(int(run.agreement["spikes"].sum()) for run in runs)
     differing = sum(int(run.agreement["differing"].sum()) for run in runs)
@@ -225,11 +227,37 @@ def _setting(name: str, value: str) -> str:
     return f"{name.replace('_', ' ')} {value}".replace("_", " ")
 
 
+def _shared(results: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    """Items of an attribute, one a line, that all results have."""
+    return [item for item in str(results[0].get(name, "")).splitlines()
+            if all(item in str(one.get(name, "")).splitlines() for one in results)]  # fmt: skip
+
+
+def _protocol(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What of the protocols of studies was followed, in sentences; none where results followed no study."""
+    words = []
+    for table in dict.fromkeys(str(one.get("protocol_table", "")) for one in results):
+        followed = [one for one in results if one.get("protocol_table", "") == table]
+        if not table:
+            continue
+        those = "All networks" if len(followed) == len(results) else f"{len(followed)} of {len(results)} networks"
+        words.append(
+            f"{those} were measured as the study of table '{table}' measured the cortex: recordings were cut into "
+            "trials as long as those of the study, as far as they hold them."
+        )
+        for kind, said in (("matched", "As in the study"), ("unmatched", "Not as in the study, or not known of it")):
+            shared = _shared(followed, f"protocol_{kind}")
+            if shared:
+                words.append(f"{said}: {'; '.join(shared)}.")
+    return words
+
+
 def _measurement(runs: Sequence[Run], cited: list[Reference], known: Sequence[Reference]) -> str:
     results = [run.timescales.attrs for run in runs]
     words = []
     for kind in dict.fromkeys(str(one.get("input", "")) for one in results):
         words.append(_INPUTS.get(kind, "What drove the networks is not noted with the results."))
+    words += _protocol(results)
     words.append(
         f"Timescales were measured on {_across(results, 'trials')} trials, in a window of "
         f"{_across(results, 'window_ms')} ms after {_across(results, 'start_ms')} ms that were left out."
@@ -275,7 +303,8 @@ def _comparison(comparison: xr.Dataset, table: xr.Dataset, cited: list[Reference
     for verdict, said in _VERDICTS.items():
         number = verdicts.count(verdict)
         if number:
-            words.append(f"{_number(number)} of {len(verdicts)} networks {'was' if number == 1 else 'were'} {said}.")
+            one = f"{number} of {counted(len(verdicts), 'network')}"
+            words.append(f"{one} {'was' if number == 1 else 'were'} {said}.")
     if attributes.get("absolute"):
         words.append(f"Milliseconds were not compared: {str(attributes['absolute']).rstrip('.')}.")
     return " ".join(words)

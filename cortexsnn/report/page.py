@@ -12,7 +12,7 @@ import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from cortexsnn import cortex
+from cortexsnn import cortex, figures
 from cortexsnn.files import write_text
 from cortexsnn.report.cortex_sections import cortex_sections
 from cortexsnn.report.drawings import DARK_PAPER, dark_rules
@@ -21,24 +21,30 @@ from cortexsnn.report.network_sections import network_sections
 from cortexsnn.report.tables import data_uri
 from cortexsnn.report.tasks import task_of
 from cortexsnn.runs import Run, load_runs
-from cortexsnn.summary import verdict
+from cortexsnn.summary import counted, verdict
 
 __all__ = ["write_report"]
 
 _TITLE = "Timescales of spiking networks beside the cortex"
 
 
-def _summary(runs: Sequence[Run], comparison: xr.Dataset) -> tuple[str, list[dict[str, str]]]:
+def _measured(comparison: xr.Dataset, table: xr.Dataset) -> str:
+    """How networks were measured, as part of a sentence."""
+    if set(comparison["protocol"].to_numpy().astype(str).tolist()) == {"matched"}:
+        return f"measured by the protocol of {figures.name_of_table(table).split(', ')[-1]}"
+    return "measured as physiologists measure cortical neurons"
+
+
+def _summary(runs: Sequence[Run], comparison: xr.Dataset, table: xr.Dataset) -> tuple[str, list[dict[str, str]]]:
     """The sentence at the top, and its figures as tiles."""
     conditions = list(dict.fromkeys(run.condition for run in runs))
     layers = len(runs[0].network.hidden)
     spikes = sum(int(run.agreement["spikes"].max("simulator").sum()) for run in runs)
     differing = sum(int(run.agreement["differing"].sum()) for run in runs)
-    one = len(runs) == 1
     sentence = (
-        f"{len(runs)} spiking network{'' if one else 's'} with {layers} hidden layer{'' if layers == 1 else 's'} "
+        f"{counted(len(runs), 'spiking network')} with {counted(layers, 'hidden layer')} "
         f"({', '.join(conditions)}), trained on {task_of(runs[0].network.metadata).title} in PyTorch, run in Brian2, "
-        f"and measured as physiologists measure cortical neurons."
+        f"and {_measured(comparison, table)}."
     )
     tiles = []
     for name in conditions:
@@ -50,7 +56,7 @@ def _summary(runs: Sequence[Run], comparison: xr.Dataset) -> tuple[str, list[dic
     tiles.append(
         {
             "value": f"{differing:,} of {spikes:,}",
-            "text": f"spikes differ, each compared in {runs[0].agreement.sizes['simulator']} simulators",
+            "text": f"spikes differ, each compared in {counted(runs[0].agreement.sizes['simulator'], 'simulator')}",
             "tone": "good" if differing == 0 else "bad",
         }
     )
@@ -100,7 +106,7 @@ def _table_of(comparison: xr.Dataset) -> xr.Dataset:
 def _page(runs: Sequence[Run], comparison: xr.Dataset) -> str:
     """The page of runs that were compared."""
     table = _table_of(comparison)
-    summary, tiles = _summary(runs, comparison)
+    summary, tiles = _summary(runs, comparison, table)
     sections = [*network_sections(runs), *cortex_sections(runs, comparison, table)]
     told = methods(runs, comparison, table)
     environment = Environment(

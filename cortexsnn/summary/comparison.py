@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 
-from cortexsnn.summary.networks import Rows
+from cortexsnn.summary.networks import Rows, counted
 
 __all__ = ["contrast_rows", "correlation_rows", "protocol_sentences", "slope_rows", "verdict"]
+
+
+def _each(comparison: xr.Dataset, place: str) -> Iterator[tuple[str, xr.Dataset]]:
+    """Name and part of every place along a dimension; names may be numbers."""
+    for index, name in enumerate(comparison[place].to_numpy().astype(str).tolist()):
+        yield name, comparison.isel({place: index})
 
 
 def _p_value(value: float, exact: bool, error: float) -> str:
@@ -32,8 +40,7 @@ def correlation_rows(comparison: xr.Dataset) -> Rows:
     columns = ["what", "n", "Spearman", "p", "Kendall", "p ", "note"]
     rows = []
     for kind, place, sizes in (("order", "network", "layers_used"), ("cortex", "cortex", "cortex_n")):
-        for name in comparison[place].to_numpy().astype(str):
-            one = comparison.sel({place: name})
+        for name, one in _each(comparison, place):
             cells = [name if place == "network" else f"cortex, {name}", str(int(one[sizes]))]
             for statistic in ("spearman", "kendall"):
                 at = one.sel(statistic=statistic)
@@ -85,12 +92,11 @@ def slope_rows(comparison: xr.Dataset) -> Rows:
     """
     columns = ["what", "n", "slope", "interval", "top / bottom", "less cortex", "interval ", "note"]
     rows = []
-    for name in comparison["condition"].to_numpy().astype(str):
-        one = comparison.sel(condition=name, cortex="area means")
+    for name, one in _each(comparison.sel(cortex="area means"), "condition"):
         rows.append(
             [
                 name,
-                f"{int(one['condition_networks'])} networks",
+                counted(int(one["condition_networks"]), "network"),
                 _number(float(one["condition_slope"])),
                 _between(one, "condition_slope"),
                 _number(float(one["condition_ratio"]), sign=""),
@@ -99,8 +105,7 @@ def slope_rows(comparison: xr.Dataset) -> Rows:
                 _notes(one["condition_slope_note"].item(), one["cortex_difference_note"].item()),
             ]
         )
-    for name in comparison["cortex"].to_numpy().astype(str):
-        one = comparison.sel(cortex=name)
+    for name, one in _each(comparison, "cortex"):
         rows.append(
             [
                 f"cortex, {name}",
@@ -113,13 +118,12 @@ def slope_rows(comparison: xr.Dataset) -> Rows:
                 str(one["cortex_slope_note"].item()),
             ]
         )
-    for name in comparison["network"].to_numpy().astype(str):
-        one = comparison.sel(network=name)
+    for name, one in _each(comparison, "network"):
         known = np.isfinite(float(one["slope_measured_low"])) or np.isinf(float(one["slope_measured_low"]))
         rows.append(
             [
                 name,
-                f"{int(one['layers_used'])} layers",
+                counted(int(one["layers_used"]), "layer"),
                 _number(float(one["slope"])),
                 _between(one, "slope_measured" if known else "slope"),
                 _number(float(one["ratio"]), sign=""),
@@ -165,8 +169,7 @@ def contrast_rows(comparison: xr.Dataset) -> Rows:
     columns = ["conditions", "what", "pairs", "difference", "interval", "d_z", "interval ", "rank-biserial", "p"]
     columns += ["p (Holm)", "note"]
     rows = []
-    for name in comparison["contrast"].to_numpy().astype(str):
-        one = comparison.sel(contrast=name, cortex="area means")
+    for name, one in _each(comparison.sel(cortex="area means"), "contrast"):
         rows.append(_contrast_row(one, "contrast", name, "slope", "contrast_slope_difference"))
         rows.append(_contrast_row(one, "toward", "", "nearer to the cortex by", "toward_gain"))
     return columns, rows
@@ -219,8 +222,9 @@ def verdict(comparison: xr.Dataset) -> list[str]:
     -------
     list of str
     """
-    sentences = [_of_condition(comparison, name) for name in comparison["condition"].to_numpy().astype(str)]
-    sentences += [_of_contrast(comparison, name) for name in comparison["contrast"].to_numpy().astype(str)]
+    means = comparison.sel(cortex="area means")
+    sentences = [_of_condition(one, name) for name, one in _each(means, "condition")]
+    sentences += [_of_contrast(one, name) for name, one in _each(means, "contrast")]
     slopes = [
         f"{_number(float(comparison['cortex_slope'].sel(cortex=s)))} ({s})" for s in comparison["cortex"].to_numpy()
     ]
@@ -230,17 +234,16 @@ def verdict(comparison: xr.Dataset) -> list[str]:
     return sentences + [f"{words[0].upper()}{words[1:]}." for words in said if words]
 
 
-def _of_condition(comparison: xr.Dataset, condition: str) -> str:
-    members = comparison["network_condition"].to_numpy().astype(str) == condition
-    found = int(comparison["layers_used"].to_numpy()[members].sum())
-    layers = int(comparison["layers"].to_numpy()[members].sum())
-    one = comparison.sel(condition=condition, cortex="area means")
+def _of_condition(one: xr.Dataset, condition: str) -> str:
+    members = one["network_condition"].to_numpy().astype(str) == condition
+    found = int(one["layers_used"].to_numpy()[members].sum())
+    layers = int(one["layers"].to_numpy()[members].sum())
     tested = int(one["condition_networks"])
-    sentence = f"{condition}: {found} of {layers} layers have a measurable timescale"
+    sentence = f"{condition}: {found} of {counted(layers, 'layer')} {_have(found)} a measurable timescale"
     if tested:
         sentence += (
-            f"; the slope over depth is positive in {int(one['condition_rising'])} of {tested} networks with "
-            f"enough layers (mean {float(one['condition_slope']):+.2f} in ln τ from bottom to top, sign-flip p = "
+            f"; the slope over depth is positive in {int(one['condition_rising'])} of {counted(tested, 'network')} "
+            f"with enough layers (mean {float(one['condition_slope']):+.2f} in ln τ from bottom to top, sign-flip p = "
             f"{float(one['condition_p_value']):.2g})"
         )
     difference = float(one["cortex_difference"])
@@ -249,20 +252,29 @@ def _of_condition(comparison: xr.Dataset, condition: str) -> str:
     return _ended(sentence, str(one["condition_note"].item()))
 
 
-def _of_contrast(comparison: xr.Dataset, contrast: str) -> str:
-    one = comparison.sel(contrast=contrast, cortex="area means")
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _corrected(one: xr.Dataset, kind: str) -> str:
+    """P value of a contrast after correction for the number of tests."""
+    p_value = float(one[f"{kind}_p_holm"])
+    return f"sign-flip p = {p_value:.2g} after Holm's correction" if np.isfinite(p_value) else "too few for a test"
+
+
+def _of_contrast(one: xr.Dataset, contrast: str) -> str:
     pairs = int(one["contrast_pairs"])
     if not pairs:
         sentence = f"{contrast}: no pair of networks has a slope in both conditions"
         return _ended(sentence, str(one["contrast_note"].item()))
     sentence = (
-        f"{contrast}: slopes differ by {float(one['contrast_slope_difference']):+.2f} in {pairs} pairs of seeds "
-        f"(sign-flip p = {float(one['contrast_p_value']):.2g})"
+        f"{contrast}: slopes differ by {float(one['contrast_slope_difference']):+.2f} in "
+        f"{counted(pairs, 'pair')} of networks ({_corrected(one, 'contrast')})"
     )
     if np.isfinite(float(one["toward_gain"])):
         sentence += (
             f"; the first is nearer to the slope of the cortex in {int(one['toward_nearer'])} of them (by "
-            f"{float(one['toward_gain']):+.2f} on average, sign-flip p = {float(one['toward_p_value']):.2g})"
+            f"{float(one['toward_gain']):+.2f} on average, {_corrected(one, 'toward')})"
         )
     return _ended(sentence, str(one["contrast_note"].item()))
 

@@ -15,7 +15,7 @@ from cortexsnn.runs import Run, relative_difference
 if TYPE_CHECKING:
     from cortexsnn.training import Architecture
 
-__all__ = ["Rows", "accuracy_rows", "agreement_rows", "layer_rows", "sweep_rows"]
+__all__ = ["Rows", "accuracy_rows", "agreement_rows", "counted", "layer_rows", "sweep_rows"]
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -24,6 +24,27 @@ _SHORT = {
     "brian2 numpy": "Brian2 runtime",
     "brian2 cpp_standalone": "Brian2 C++",
 }
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, of which there may be one.
+
+    Parameters
+    ----------
+    number : int
+    noun : str
+        In the singular, with a regular plural.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> counted(1, "network"), counted(1200, "trial")
+    ('1 network', '1,200 trials')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _percent(share: float) -> str:
@@ -116,7 +137,7 @@ def accuracy_rows(runs: Sequence[Run]) -> Rows:
     columns = ["network", "as trained"]
     for simulator in simulators:
         trials = int(runs[0].agreement["trials"].sel(simulator=simulator))
-        columns.append(f"{_SHORT.get(simulator, simulator)} ({trials} trials)")
+        columns.append(f"{_SHORT.get(simulator, simulator)} ({counted(trials, 'trial')})")
     columns.append("classes differing")
     rows = []
     for run in runs:

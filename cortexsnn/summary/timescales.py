@@ -57,8 +57,9 @@ def timescale_rows(runs: Sequence[Run], comparison: xr.Dataset) -> Rows:
         "status",
     ]
     rows = []
+    networks = comparison["network"].to_numpy().astype(str).tolist()
     for run in runs:
-        of_run = comparison.sel(network=run.name)
+        of_run = comparison.isel(network=networks.index(run.name))
         names = of_run["layer_name"].to_numpy().astype(str).tolist()
         layer_of_rate = run.timescales["layer"].to_numpy().astype(str)
         for index, population in enumerate(run.network.hidden):

@@ -36,8 +36,11 @@ def test_an_interrupted_demo_goes_on(tmp_path, monkeypatch, capsys):
     assert {path: path.stat().st_mtime_ns for path in trained} == trained  # not trained again
     assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")
     printed = capsys.readouterr().out
-    for words in ("Test accuracy", "Spikes against the reference", "Timescales", "n too small", "report:"):
+    for words in ("Test accuracy", "Spikes against the reference", "Timescales", "n too small", "report:",
+                  "measured by the protocol of murray2014"):  # fmt: skip
         assert words in printed
+
+    assert "not measured by" not in printed
 
     settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
     write_text(tmp_path / "settings.json", json.dumps(settings | {"epochs": 99}))

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from cortexsnn import recording  # noqa: E402
+from cortexsnn import cortex, recording, timescales  # noqa: E402
 from cortexsnn.cli import main  # noqa: E402
 from cortexsnn.network import Network  # noqa: E402
 from cortexsnn.runs import load_agreement, load_run  # noqa: E402
@@ -76,10 +76,20 @@ def test_recordings_tell_what_their_input_was(line):
     assert test.attrs["input"] == "test"
     assert test["label"].shape == (64, 100)
     assert spontaneous.attrs["input"] == "spontaneous"
-    # Slowest layer 100 ms: burn-in 200 ms, window 500 ms.
+    # Slowest layer 100 ms: burn-in 200 ms; 5 tau are less than the trials of the study, which last 1 s.
     assert spontaneous.attrs["burn_in_ms"] == pytest.approx(200)
-    assert float(spontaneous["trial_duration_s"][0]) == pytest.approx(0.7)
+    assert float(spontaneous["trial_duration_s"][0]) == pytest.approx(1.2)
     assert test.attrs["network"] == Network.load(run / "network.safetensors").fingerprint()
+
+
+def test_the_network_is_measured_like_the_study_that_it_is_compared_with(line):
+    # Protects the defaults of all verbs together: nothing was asked for, and all is matched.
+    measured = timescales.load(line / "runs" / "linear-seed0" / "timescales.nc")
+    comparison = cortex.load_comparison(line / "comparison.nc")
+    assert measured.attrs["protocol_table"] == comparison.attrs["table"]
+    assert measured.attrs["protocol_verdict"] == comparison["protocol"].item() == "matched"
+    assert comparison.attrs["warning"] == ""
+    assert "measured by the protocol of Murray et al. 2014." in (line / "report.html").read_text(encoding="utf-8")
 
 
 def test_report_is_one_whole_page(line):

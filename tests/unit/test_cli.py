@@ -160,14 +160,63 @@ def test_verbs_work_alone_on_the_files_of_another(tmp_path, network_file):
     simulate = ["simulate", network_file, "--input", "spontaneous", "--trials", 20, "--device", "numpy", "--quiet"]
     assert main([str(a) for a in [*simulate, "--seed", 5, "--out", recorded]]) == 0
     loaded = recording.load(recorded)
-    # A burn-in of 2 tau and a window of 5 tau, with tau = 30 ms.
+    # A burn-in of 2 tau, with tau = 30 ms, and a window as long as the trials of the study, which is more than 5 tau.
     assert loaded.attrs["burn_in_ms"] == pytest.approx(60)
     assert loaded.attrs["input_seed"] == 5
-    assert float(loaded["trial_duration_s"][0]) == pytest.approx(0.21)
-    assert main(["timescales", str(recorded), "--out", str(taus), "--bin-ms", "10", "--quiet"]) == 0
+    assert float(loaded["trial_duration_s"][0]) == pytest.approx(1.06)
+    assert loaded.sizes["trial"] == 20
+    assert main(["timescales", str(recorded), "--out", str(taus), "--quiet"]) == 0
     measured = timescales.load(taus)
     assert measured.attrs["start_ms"] == pytest.approx(60)
-    assert measured.attrs["window_ms"] == pytest.approx(150)
+    assert measured.attrs["window_ms"] == pytest.approx(1000)
+    assert measured.attrs["protocol_verdict"] == "matched"
+    assert main([str(a) for a in [*simulate, "--like", "none", "--out", recorded]]) == 0
+    assert float(recording.load(recorded)["trial_duration_s"][0]) == pytest.approx(0.21)
+    assert main(["timescales", str(recorded), "--out", str(taus), "--bin-ms", "10", "--quiet"]) == 0
+    assert timescales.load(taus).attrs["window_ms"] == pytest.approx(150)
+
+
+def test_spontaneous_trials_are_enough_for_a_study(network_file):
+    """A recording holds whole trials of the study, as many as it had where that is known, whatever the layers are."""
+    from cortexsnn import cortex, datasets, pipeline
+
+    network = Network.load(network_file)
+    slow = Network(
+        0.01,
+        (network["input"], Population.lif("hidden1", 6, tau_s=0.3), network["readout"]),
+        network.projections,
+        "per_step",
+        network.metadata,
+    )
+    dataset = datasets.load_described(network.metadata["dataset"])
+    murray = cortex.load("murray2014")
+
+    def made(network, trials=None, study=murray):
+        return pipeline.spontaneous_trials(network, dataset, trials, np.random.default_rng(0), study=study)
+
+    # 5 tau are 1.5 s, which two trials of 1 s hold; 2 tau of burn-in come before.
+    trials = made(slow, 21)
+    assert (trials.counts.shape, trials.burn_in_steps) == ((11, 60 + 200, 40), 60)
+    assert "each holds 2 of 1000 ms as in murray2014" in trials.reason
+    assert "short for membrane time constants of up to 300 ms" in trials.reason
+    assert made(network, 21).counts.shape[0] == 21
+    assert "short" not in made(network, 21).reason
+    unknown = made(network)
+    assert unknown.counts.shape == (pipeline.USUAL_TRIALS, 6 + 100, 40)
+    assert "how many murray2014 had is not known" in unknown.reason
+    # The numbers of a study that tells them.
+    known = json.dumps({"intrinsic": cortex.protocol(murray) | {"trials": 30}})
+    counted = murray.assign_attrs(protocol=known)
+    assert made(network, study=counted).counts.shape[0] == 30
+    assert "murray2014 had 30" in made(network, study=counted).reason
+    # Without a study, and with one that does not know how long: 5 tau.
+    assert made(slow, 4, study=None).counts.shape == (4, 60 + 150, 40)
+    assert made(slow, 4, study=cortex.load("gao2020_macaque")).counts.shape == (4, 60 + 150, 40)
+
+
+def test_test_trials_are_not_made_for_a_study(tmp_path, network_file, capsys):
+    simulate = ["simulate", network_file, "--out", tmp_path / "o.nc", "--like", "murray2014"]
+    _refused(capsys, simulate, "--like", "--input spontaneous")
 
 
 @pytest.mark.parametrize(("dt_s", "expected"), [(0.01, 50.0), (0.014, 56.0), (0.001, 50.0), (0.2, 200.0)])

@@ -149,13 +149,93 @@ def test_counts_of_neurons_follow_the_table(murray):
     assert "12 neurons of a layer (study: 12 of an area)" in items(measured, "matched")
 
 
+def in_steps(dt_s, duration_s, tau_ms=60.0):
+    """A recording of one layer: 40 trials in steps of `dt_s`, without burn-in."""
+    steps = round(duration_s / dt_s)
+    counts = timescales.ou_poisson_counts(
+        tau_ms=tau_ms, trials=40, bins=steps, neurons=25, bin_ms=1000 * dt_s, rate_hz=20.0, rng=rng()
+    )
+    layer = RecordedPopulation.from_counts("hidden1", "lif", counts.clip(0, 1))
+    return make_recording([layer], dt_s=dt_s, trials=40, steps=steps, source="example")
+
+
+@pytest.mark.parametrize(
+    ("dt_s", "bin_ms", "window_ms"), [(0.004, 48.0, 960.0), (0.014, 56.0, 952.0), (0.003, 51.0, 969.0)]
+)
+def test_steps_that_do_not_divide_the_bins_of_a_study_are_a_difference_and_no_error(murray, dt_s, bin_ms, window_ms):
+    # Protects networks of any time step: speech comes in steps of 14 ms, studies count in bins of 50 ms.
+    measured = cortex.measure_like(in_steps(dt_s, 2.2), murray, bootstrap=0, rng=rng(), progress=False)
+    assert (measured.attrs["bin_ms"], measured.attrs["window_ms"]) == pytest.approx((bin_ms, window_ms))
+    assert measured.attrs["trials"] == 80
+    assert measured.attrs["protocol_verdict"] == "differs"
+    assert f"bin_ms {bin_ms:g} (study: 50)" in items(measured, "unmatched")
+    rounded = [item for item in items(measured, "unmatched") if "the nearest to 1000 ms in steps of" in item]
+    assert len(rounded) == (dt_s != 0.004)
+
+
+def test_trials_shorter_than_the_longest_of_a_study_are_cut_to_the_next_that_it_has(murray):
+    # Protects "matched": no data set of the study has trials of 600 ms, three of them have 500 ms.
+    short = in_steps(0.01, 0.6)
+    measured = cortex.measure_like(short, murray, bootstrap=0, rng=rng(), progress=False)
+    assert (measured.attrs["window_ms"], measured.attrs["protocol_verdict"]) == (500.0, "matched")
+    assert "trials of 500 ms (study: 500 to 1000 ms)" in items(measured, "matched")
+    assert "trials of 1000 ms: those of the recording have at most 600 ms, record longer" in items(
+        measured, "unmatched"
+    )
+    chosen = cortex.measure_like(short, murray, trial_ms=600.0, bootstrap=0, rng=rng(), progress=False)
+    assert chosen.attrs["protocol_verdict"] == "matched"  # between the data sets that the table pools
+    assert "trials of 600 ms (study: 500 to 1000 ms)" in items(chosen, "matched")
+    assert "no data set of the study has trials of 600 ms (but of 500, 1000 ms)" in items(chosen, "unmatched")
+    shorter = cortex.measure_like(in_steps(0.01, 0.4), murray, bootstrap=0, rng=rng(), progress=False)
+    assert (shorter.attrs["window_ms"], shorter.attrs["protocol_verdict"]) == (400.0, "differs")
+    assert "trials of 500, 1000 ms: those of the recording have at most 400 ms, record longer" in items(
+        shorter, "unmatched"
+    )
+
+
+def test_timescales_that_are_long_for_the_trials_of_a_study_are_named(recording, murray):
+    # Protects the reader from values that trials so short cannot hold, see docs/timescales.md.
+    short = cortex.measure_like(recording, murray, trial_ms=500.0, bootstrap=0, rng=rng(), progress=False)
+    tau_ms = short["tau_ms"].to_numpy()
+    assert tau_ms[1] > 100
+    assert short.attrs["protocol_caution"] == (
+        "timescales of more than a fifth of the trials of 500 ms are rough, those of the study too: "
+        f"hidden2 ({tau_ms[1]:.0f} ms)"
+    )
+    long = cortex.measure_like(recording, murray, bootstrap=0, rng=rng(), progress=False)
+    assert long.attrs["protocol_caution"] == ""
+    table = cortex.load("siegle2021", "intrinsic")
+    few = {"neurons": 6, "trial_ms": 500.0, "max_lag_ms": 400.0}
+    neurons = cortex.measure_like(recording, table, **few, bootstrap=0, rng=rng(), progress=False)
+    found = neurons["tau_ms"].to_numpy()
+    assert (found > 100).any()
+    assert neurons.attrs["protocol_caution"].endswith(f": {(found > 100).sum()} of {np.isfinite(found).sum()} neurons")
+
+
+def test_trials_that_are_too_short_to_be_cut_are_counted(murray):
+    # Protects recordings of trials of many lengths, such as spoken words: what is left out is said.
+    long = timescales.ou_poisson_trains(tau_ms=60.0, trials=20, duration_s=1.2, neurons=9, rate_hz=20.0, rng=rng())
+    lengths_s = np.where(np.arange(20) < 5, 0.7, 1.2)
+    keep = long.time_s < lengths_s[long.trial]
+    uneven = SpikeTrains(long.time_s[keep], long.trial[keep], long.neuron[keep], lengths_s, long.neurons, long.name)
+    measured = cortex.measure_like(uneven, murray, bootstrap=0, rng=rng(), progress=False)
+    assert measured.attrs["trials"] == 15
+    assert "5 of 20 trials of the recording are shorter than 1000 ms" in items(measured, "unmatched")
+
+
+def test_settings_that_are_not_known_of_the_study_are_told(recording, murray):
+    measured = cortex.measure_like(recording, murray, max_lag_ms=500.0, bootstrap=0, rng=rng(), progress=False)
+    assert "max_lag_ms 500.0 (not known of the study)" in items(measured, "unmatched")
+
+
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
         ("siegle2021", {}, "measures of the table"),
         ("siegle2021", {"measure": "response_decay"}, "expected one that an estimator of this package can repeat"),
         ("chaudhuri2015", {"measure": "noise_to_all"}, "does not say how it was measured"),
-        ("rudelt2024", {"measure": "tau_C"}, "bin_ms is 5.0; expected a whole multiple of the time step of 10 ms"),
+        ("rudelt2024", {"measure": "tau_C"}, "max_lag_ms is 10000.0; expected at most 3980"),
+        ("murray2014", {"bin_ms": 25.0}, "bin_ms is 25.0; expected a whole multiple of the time step of 10 ms"),
         ("murray2014", {"trial_ms": 9000.0}, "trial_ms is 9000.0; expected at most 4000"),
         ("murray2014", {"trial_ms": -1.0}, "trial_ms is -1.0; expected a positive number"),
         ("murray2014", {"trial_ms": 505.0}, "trial_ms is 505.0; expected a whole multiple"),
@@ -180,20 +260,44 @@ def test_data_that_cannot_be_cut_is_refused(murray):
         cortex.measure_like(one, murray, start_ms=5000.0, rng=rng())
 
 
-def test_the_command_line_measures_like_a_study_and_says_so(recording, tmp_path, capsys):
-    # Protects the way from a recording to a comparison by the protocol of a study, without Python.
+def test_the_command_line_measures_like_the_study_that_it_compares_with(recording, tmp_path, capsys):
+    # Protects the way from a recording to a comparison: without any option, both take the protocol of one study.
     run = tmp_path / "mine-seed0"
     recordings.save(recording, run / "spontaneous.nc")
     taus, out = run / "timescales.nc", tmp_path / "comparison.nc"
-    like = ["timescales", str(run / "spontaneous.nc"), "--out", str(taus), "--bootstrap", "20", "--quiet"]
-    assert main([*like, "--like", "murray2014"]) == 0
+    usual = ["timescales", str(run / "spontaneous.nc"), "--out", str(taus), "--bootstrap", "20", "--quiet"]
+    assert main(usual) == 0
     said = capsys.readouterr().out
+    assert said.startswith("measured as in murray2014")
     assert "matched: bin_ms 50" in said
     assert "unmatched: number of trials of the study (here 120)" in said
     assert main(["compare", str(taus), "--out", str(out)]) == 0
     assert "mine-seed0: measured by the protocol of murray2014" in capsys.readouterr().out
     assert cortex.load_comparison(out)["protocol"].item() == "matched"
-    assert main([*like, "--like", "murray2014", "--estimator", "acf"]) == 2
-    assert "neither with --like" in capsys.readouterr().err
+    assert main([*usual, "--like", "murray2014"]) == 0
+    assert capsys.readouterr().out == said
     assert main(["compare", str(taus), "--out", str(out), "--table", "siegle2021", "--measure", "intrinsic"]) == 0
     assert "not measured by the protocol of siegle2021" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("own", [["--estimator", "pearson_trials"], ["--bin-ms", "50"], ["--per", "layer"],
+                                 ["--like", "none"]], ids=lambda own: own[0])  # fmt: skip
+def test_the_command_line_measures_the_whole_window_if_told_how(recording, tmp_path, capsys, own):
+    recordings.save(recording, tmp_path / "run" / "spontaneous.nc")
+    taus = tmp_path / "run" / "timescales.nc"
+    usual = ["timescales", str(tmp_path / "run" / "spontaneous.nc"), "--out", str(taus), "--bootstrap", "0", "--quiet"]
+    assert main([*usual, *own]) == 0
+    assert "measured as" not in capsys.readouterr().out
+    measured = timescales.load(taus)
+    assert (measured.attrs["window_ms"], measured.attrs["trials"]) == (4000.0, 30)
+    assert "protocol_table" not in measured.attrs
+
+
+def test_the_command_line_refuses_what_contradicts_itself(recording, tmp_path, capsys):
+    recordings.save(recording, tmp_path / "spontaneous.nc")
+    usual = ["timescales", str(tmp_path / "spontaneous.nc"), "--out", str(tmp_path / "timescales.nc"), "--quiet"]
+    assert main([*usual, "--like", "murray2014", "--estimator", "acf"]) == 2
+    assert "neither with --like" in capsys.readouterr().err
+    assert main([*usual, "--like", "none", "--measure", "intrinsic"]) == 2
+    assert "--like TABLE names one" in capsys.readouterr().err
+    assert not (tmp_path / "timescales.nc").exists()

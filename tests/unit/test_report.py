@@ -184,6 +184,53 @@ def test_methods_tell_conditions_and_protocols_apart():
     assert {"khajehabdollahi2023", "murray2014"} <= {reference.key for reference in told.references}
 
 
+def test_methods_tell_what_of_the_study_was_matched_and_what_was_not():
+    # Protects the promise that networks are measured like the cortex: a reader sees in what, and in what not.
+    table, rng = cortex.load("murray2014"), np.random.default_rng(1)
+    trains = timescales.ou_poisson_trains(tau_ms=80.0, trials=1, duration_s=60.0, neurons=8, rate_hz=20.0, rng=rng)
+    results = [
+        cortex.measure_like({"hidden1": trains}, table, trials=trials, bootstrap=20, rng=rng, progress=False)
+        for trials in (60, 50)
+    ]
+    first, second = (run_of(f"plain-seed{seed}", result) for seed, result in enumerate(results))
+    told = text_of([first, second], table).text
+    assert "All networks were measured as the study of table 'murray2014' measured the cortex" in told
+    assert (
+        "As in the study: estimator pearson_trials; bin_ms 50; one fit to the mean curve of a layer; trials of" in told
+    )
+    assert "rates of the study are not known" in told
+    assert "number of trials of the study" not in told  # differs between them: told by the table of the page
+    assert "50 to 60 trials" in told
+    assert "2 of 2 networks were measured by the protocol of that study" in told
+    assert "protocol verdict" not in told
+    other = run_of("other-seed0", measured("acf", 1))
+    assert "1 of 2 networks were measured as the study" in text_of([first, other], table).text
+    assert "measured as the study" not in text_of([other], table).text
+
+
+def test_every_mark_stands_at_the_tick_of_its_area_and_every_data_set_has_its_own():
+    # Protects the figure of the README: narrow blocks stood beside their ticks, and Romo had the mark of Pasternak.
+    ax = figures.beside_cortex([], cortex.load("murray2014")).axes[0]
+    ticks = dict(zip([text.get_text() for text in ax.get_xticklabels()], ax.get_xticks(), strict=True))
+    table = cortex.load("murray2014")
+    shown = {(round(x, 6), y) for line in ax.get_lines() if line.get_marker() in set("os^DvP")
+             for x, y in line.get_xydata().tolist()}  # fmt: skip
+    expected = zip(table["area"].to_numpy().tolist(), table["tau_ms"].to_numpy().tolist(), strict=True)
+    assert shown == {(round(float(ticks[area]), 6), tau_ms) for area, tau_ms in expected}
+    handles, labels = ax.get_legend_handles_labels()
+    assert set(labels) == set(table["dataset"].to_numpy().tolist())
+    assert len({handle.lines[0].get_marker() for handle in handles}) == len(labels) == 6
+
+
+def test_layers_without_a_timescale_are_crosses():
+    result = measured("pearson_trials", 1)
+    result["tau_ms"][1] = np.nan
+    run = replace(run_of("plain-seed0", result), network=deep_network())
+    ax = figures.beside_cortex([run], cortex.load("murray2014")).axes[0]
+    crosses = [place for points in ax.collections for place in points.get_offsets().tolist() if place[1] == 0.02]
+    assert [place[0] for place in crosses] == [ax.get_xticks()[1]]
+
+
 def deep_network():
     layers = [Population.lif(f"hidden{depth}", 2, tau_s=0.02) for depth in (1, 2)]
     order = [Population.input("input", 2), *layers, Population.readout("readout", 2, tau_s=0.05)]

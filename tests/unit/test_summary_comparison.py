@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from cortexsnn import cortex
-from cortexsnn.summary import contrast_rows, correlation_rows, protocol_sentences, slope_rows, verdict
+from cortexsnn.summary import contrast_rows, correlation_rows, counted, protocol_sentences, slope_rows, verdict
 
 
 def network(slope, draws):
@@ -96,3 +96,32 @@ def test_what_is_missing_is_a_dash():
     assert {row["slope"] for row in as_mappings(slope_rows(comparison))} == {"-"}
     assert "a slope needs 2 layers" in as_mappings(slope_rows(comparison))[-1]["note"]
     assert verdict(comparison)[0].startswith("network: 0 of 2 layers have a measurable timescale.")
+
+
+def test_networks_that_are_called_by_numbers_have_rows():
+    # Protects seeds as names: what is looked up by its name as text is not there if the name is a number.
+    draws = np.random.default_rng(3)
+    named = {f"{c}{k}": network(s, draws) for c, s in ((1, 0.1), (2, 1.2)) for k in range(3)}
+    conditions = {name: name[0] for name in named}
+    pairs = {name: name[1] for name in named}
+    comparison = cortex.compare(named, cortex.load("murray2014"), rng=draws, conditions=conditions, pairs=pairs)
+    numbers = {name: comparison[name].to_numpy().astype(int) for name in ("network", "condition")}
+    rows = [slope_rows(comparison), correlation_rows(comparison), contrast_rows(comparison)]
+    said = verdict(comparison)
+    comparison = comparison.assign_coords(numbers)
+    assert [slope_rows(comparison), correlation_rows(comparison), contrast_rows(comparison)] == rows
+    assert verdict(comparison) == said
+
+
+def test_one_is_not_many():
+    assert (counted(1, "network"), counted(2, "network")) == ("1 network", "2 networks")
+    one = network(1.0, np.random.default_rng(3))
+    comparison = cortex.compare({"a": one}, cortex.load("murray2014"), rng=np.random.default_rng(1))
+    assert as_mappings(slope_rows(comparison))[0]["n"] == "1 network"
+    assert "in 1 of 1 network with" in verdict(comparison)[0]
+
+
+def test_contrasts_are_told_by_the_corrected_p(comparison):
+    # Protects the reader of the verdict from the smaller p before correction for the number of tests.
+    contrast = comparison.isel(contrast=0)
+    assert f"sign-flip p = {contrast['contrast_p_holm'].item():.2g} after Holm's correction" in verdict(comparison)[2]
