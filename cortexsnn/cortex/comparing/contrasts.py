@@ -8,7 +8,7 @@ from math import nan
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from cortexsnn.checks import Values
 from cortexsnn.cortex.comparing.areas import SAMPLES
@@ -82,7 +82,7 @@ def _holds(first: Values, second: Values, cortex: Bootstrap, gain: float) -> flo
     if not cortex.degrees_of_freedom >= 1 or not first.size:
         return nan
     shares = (np.arange(_SLOPES_OF_CORTEX) + 0.5) / _SLOPES_OF_CORTEX
-    slopes = cortex.estimate + cortex.standard_error * stats.t.ppf(shares, cortex.degrees_of_freedom)
+    slopes = cortex.estimate + cortex.standard_error * stdtrit(cortex.degrees_of_freedom, shares)
     gains = (abs(second[:, None] - slopes) - abs(first[:, None] - slopes)).mean(axis=0)
     return float((np.sign(gains) == np.sign(gain)).mean())
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from cortexsnn.checks import Values
 from cortexsnn.cortex.statistics import relative_depth
@@ -130,7 +130,7 @@ def split_log_normal(
         return np.full(number, tau_ms)
     ends = [above if np.isnan(below) else below, below if np.isnan(above) else above]
     # An interval of percentiles need not hold the estimate.
-    below, above = (max(0.0, float(end)) / float(stats.norm.ppf((1 + confidence) / 2)) for end in ends)
+    below, above = (max(0.0, float(end)) / float(ndtri((1 + confidence) / 2)) for end in ends)
     drawn = rng.standard_normal(number)
     return np.asarray(tau_ms * np.exp(drawn * np.where(drawn < 0, below, above)))
 
