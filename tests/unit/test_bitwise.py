@@ -190,6 +190,7 @@ def test_float32_is_what_rounding_every_operation_gives(lively):
             np.testing.assert_array_equal(recording.dense_spikes(observed, p.name), spikes[p.name])
 
 
+@pytest.mark.parametrize("lively", ["every kind"], indirect=True)
 def test_a_trial_cut_into_blocks_keeps_its_bits(lively, monkeypatch):
     # Protects what stands between two steps (feedback that has arrived, who fired) from being lost between two blocks.
     network, counts = lively
