@@ -1,6 +1,7 @@
 """CUDA standalone: the same network on an NVIDIA GPU, written by brian2cuda, which is an extra (``cuda``).
 
-Not yet run on a GPU. What was read in brian2cuda 1.0b1, and is taken care of here and in `cortexsnn.brian.unity`:
+Not yet run on a GPU; tests run its kernels on a processor. What was read in brian2cuda 1.0b1, and is taken care of here
+and in `cortexsnn.brian.unity`:
 
 - The kernels of one step are started in the order of Brian2's schedule, one after another. A pathway of delay d reads
   the spikes that its source fired d steps ago from a ring of at least d + 1 lists, which turns at the end of a step. So
@@ -145,8 +146,10 @@ def _require_compiler() -> str:
 
 def _architecture(toolkit: Toolkit) -> str:
     gpus = driver_here().gpus
-    usual = _ARCHITECTURE if _ARCHITECTURE in toolkit.architectures else toolkit.architectures[-1]
-    return gpus[0].architecture if gpus else usual
+    if gpus:
+        return gpus[0].architecture
+    known = toolkit.architectures or (_ARCHITECTURE,)
+    return _ARCHITECTURE if _ARCHITECTURE in known else known[-1]
 
 
 def _flags() -> list[str]:

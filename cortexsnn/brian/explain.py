@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import brian2
 import numpy as np
@@ -110,8 +111,8 @@ def _populations(network: Network, models: NeuronModels) -> Iterator[str]:
         yield ""
     for population in network.order:
         name, model = population.name, models[population.name]
-        own = model != neuron_model(population)
-        yield f"  {name}: {population.size:,} {_KINDS[population.kind]}{', with equations of your own' if own else ''}"
+        own = replace(model, initial={}) != neuron_model(population)
+        yield f"  {name}: {population.size:,} {_KINDS[population.kind]}{', with equations of their own' if own else ''}"
         yield from (f"      {line.strip()}" for line in model.equations.splitlines() if line.strip())
         rows = [("parameters", _parameters(population, model, network.dt_s))]
         if population.kind == "lif":

@@ -38,7 +38,7 @@ class Realism:
         A spike makes the potential jump, starts an exponential current, or opens an exponential conductance.
     noise_sd_mv : float
         Standard deviation that the background current gives to a membrane that never fires and has no other input.
-        Networks of the living cortex show 2 to 4 mV, part of which comes from the input that is modelled here [4]_.
+        Neurons of the living cortex show about 4 mV in all [4]_, a part of which is the input that is modelled here.
     resting_mv, threshold_mv : float
         What 0 and theta become. With currents only their distance counts. The threshold is that of [1]_.
     capacitance_pf : float
@@ -48,7 +48,7 @@ class Realism:
     reversal_excitatory_mv, reversal_inhibitory_mv : float
         Where the current of open synapses vanishes [1]_, [2]_.
     noise_tau_ms : float
-        Correlation time of the background current: that of the excitatory synapses of which it consists [4]_.
+        Correlation time of the background current: that of the excitatory synapses of which it consists.
 
     Raises
     ------

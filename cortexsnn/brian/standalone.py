@@ -201,7 +201,9 @@ class StandaloneRunner:
             if any(self.plan.started.values()):
                 start = start_values(self.plan.models, self.plan.started, state)
                 arguments = [*arguments, *self._write_values(start, folder / "start")]
-            environment = os.environ if seed is None else {**os.environ, SEED_VARIABLE: str(seed)}
+            # Left alone, a CUDA program takes the second in which it starts, the same for two short blocks.
+            drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+            environment = {**os.environ, SEED_VARIABLE: str(drawn)}
             self._execute(["--results_dir", f"{results}{os.sep}", *arguments], folder, environment)
             took_s = (results / "last_run_info.txt").read_text(encoding="utf-8").split()[0]
             _LOGGER.debug("%s program: %s s for the steps of a block", self.toolchain.language, took_s)

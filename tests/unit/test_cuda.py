@@ -1,5 +1,6 @@
 """What is refused before anything is sent to a GPU, and what is said; no GPU, no brian2cuda and no nvcc are needed."""
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from cortexsnn.brian.blocks import plan_of
 from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit
 from cortexsnn.brian.cuda_costs import step_on_gpu
 from cortexsnn.brian.cuda_gpu import Driver, Gpu, driver_here, require_gpu
+from cortexsnn.brian.program import Program
+from cortexsnn.brian.standalone import StandaloneRunner
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection, spike_inputs
 
@@ -193,6 +196,24 @@ def test_a_run_that_is_too_long_in_float32_is_refused(plan):
     long = replace(plan, layout=replace(plan.layout, steps=40_000_000))
     with pytest.raises(InputError, match=r"precision is 'float32'; expected float64 for runs of 400000\d+ steps"):
         cuda_limits.require_fit(long, "float32", H100)
+
+
+def test_two_blocks_without_a_seed_do_not_draw_the_same_noise(plan, tmp_path, caplog):
+    # Protects from programs of brian2cuda, which take the second in which they start as seed.
+    (tmp_path / "program" / "static_arrays").mkdir(parents=True)
+    main = tmp_path / "program" / "main"
+    main.write_text('#!/bin/sh\necho "$CORTEXSNN_SEED 1" > "$2last_run_info.txt"\n')
+    main.chmod(0o755)
+    tables = {"input": ["input_raster", [plan.layout.total_steps, 30]]}
+    manifest = {"values": {}, "tables": tables, "spikes": {}, "potentials": {}, "variables": {}}
+    runner = StandaloneRunner(plan, Program(tmp_path / "program", manifest), {}, tmp_path, cuda.CUDA)
+    counts = {"input": np.zeros((1, 50, 30), dtype=np.uint8)}
+    with caplog.at_level(logging.DEBUG, logger="cortexsnn"):
+        for seed in (None, None, 7, 7):
+            runner.run(counts, seed=seed)
+    first, second, third, fourth = (record.args[1] for record in caplog.records)
+    assert first != second
+    assert third == fourth == "7"
 
 
 @pytest.fixture

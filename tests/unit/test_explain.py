@@ -132,7 +132,7 @@ def test_equations_of_your_own_are_shown(network):
         initial={"tau_x": 0.25},
     )
     text = explain(network, models={"hidden2": model})
-    assert "hidden2: 5 leaky integrate-and-fire neurons, with equations of your own" in text
+    assert "hidden2: 5 leaky integrate-and-fire neurons, with equations of their own" in text
     assert "      dx/dt = -x/tau_x : 1\n" in text
     assert "tau_x 250 ms" in text
     assert "integration  chosen by Brian2" in text

@@ -154,7 +154,7 @@ def test_a_membrane_without_memory_is_refused_as_by_the_exact_twin():
 # Mean potential
 
 
-def test_the_mean_potential_is_that_of_the_trials(random_network):
+def test_the_mean_potential_is_that_of_the_trials():
     # Protects the gain of conductances: the mean over trials, steps and neurons, each over its own theta.
     network = one_synapse(0.5, threshold=4.0)
     counts = np.zeros((2, 3, 1))
