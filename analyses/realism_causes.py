@@ -1,4 +1,4 @@
-"""Why two rungs cost accuracy: spikes that come faster than in training, and potentials below all reversal potentials.
+"""Why two rungs cost accuracy: spikes that come faster than in training, and potentials beyond reversal potentials.
 
 python analyses/realism_causes.py RUN/network.safetensors analyses/results/realism_causes_NAME.nc [--folder DATA]
 """
@@ -16,7 +16,7 @@ from cortexsnn import brian, datasets, pipeline, reference
 from cortexsnn.network import Network
 from cortexsnn.results import save_dataset
 
-_FAR_BELOW_MV = -400.0
+_LOW_MV, _FAR_MV = -400.0, 4000.0
 
 
 def potentials(network: Network, counts: np.ndarray, realism: brian.Realism) -> xr.Dataset:
@@ -55,7 +55,10 @@ def main() -> None:
         "fine steps, one spike in a trained step": replace(rungs[2], **slow),
         "currents, one spike in a trained step": replace(rungs[4], **slow),
         "conductances, one spike in a trained step": replace(rungs[5], **slow),
-        "conductances, reversal far below": replace(rungs[5], **slow, reversal_inhibitory_mv=_FAR_BELOW_MV),
+        "the same, inhibitory reversal at -400 mV": replace(rungs[5], **slow, reversal_inhibitory_mv=_LOW_MV),
+        "the same, reversals at -4 V and 4 V": replace(
+            rungs[5], **slow, reversal_inhibitory_mv=-_FAR_MV, reversal_excitatory_mv=_FAR_MV
+        ),
     }
     means = brian.mean_potential(network, task.counts[:10])
     circuits = {name: brian.realistic(network, one, mean_potential=means) for name, one in versions.items()}

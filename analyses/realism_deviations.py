@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cortexsnn import brian, datasets, pipeline
+from cortexsnn import brian, cortex, datasets, pipeline
 from cortexsnn.brian import Circuit
 from cortexsnn.network import Network
 from cortexsnn.results import save_dataset
@@ -47,15 +47,20 @@ def main() -> None:
     parser.add_argument("--folder", help="of the data set, if it is not where it was")
     parser.add_argument("--trials", type=int, default=200, help="trials of the test split")
     parser.add_argument("--spontaneous", type=int, default=300, help="trials for the timescales")
+    parser.add_argument("--study", help="table of cortical timescales with whose trials tau is measured")
+    parser.add_argument("--only", nargs="+", help="deviations; all that there are if not given")
     options = parser.parse_args()
     if options.out.exists():
         return
     network, rng = Network.load(options.network), np.random.default_rng(1)
     dataset = datasets.load_described(network.metadata["dataset"], options.folder)
     task = pipeline.task_trials(dataset, options.trials)
-    spontaneous = pipeline.spontaneous_trials(network, dataset, options.spontaneous, rng)
+    # Five slow time constants of a fast network are too short a trial for bins of 50 ms; those of a study are not.
+    study = cortex.open_table(options.study) if options.study else None
+    spontaneous = pipeline.spontaneous_trials(network, dataset, options.spontaneous, rng, study=study)
+    circuits = versions(network, rng)
     table = brian.effects(
-        versions(network, rng),
+        {name: one for name, one in circuits.items() if not options.only or name in ["exact twin", *options.only]},
         task.counts,
         labels=task.labels,
         scored_steps=task.scored_steps,

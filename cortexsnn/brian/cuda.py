@@ -163,7 +163,7 @@ def _libraries() -> list[str]:
 
 def _use(folder: Path, precision: str) -> None:
     """Make CUDA standalone the device of this process, with settings that no preferences file changes."""
-    brian2.BrianLogger.suppress_name("brian2cuda")
+    brian2.BrianLogger.suppress_hierarchy("brian2cuda")
     import brian2cuda  # noqa: F401  it makes the device known
 
     toolkit = require_toolkit()

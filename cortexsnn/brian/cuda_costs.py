@@ -88,6 +88,15 @@ def step_on_gpu(plan: Plan, events_per_step: float, precision: str, gpu: Gpu) ->
     Returns
     -------
     StepOnGpu
+
+    Examples
+    --------
+    >>> from cortexsnn.brian.blocks import plan_of
+    >>> from cortexsnn.network import Network, spike_inputs
+    >>> network = Network.from_arrays([[[0.8]]], tau_s=0.02, dt_s=0.01)
+    >>> plan = plan_of(network, spike_inputs(network, np.ones((1, 5, 1))), {}, (), processes=1, compiled=True)
+    >>> step_on_gpu(plan, 1000.0, "float64", Gpu("some", (9, 0), 8e10, 100, 2e12)).kernels
+    11
     """
     # Number of the synapse, of its target, weight; the potential of the target is read and written.
     moved = events_per_step * (2 * _INTEGER_BYTES + 3 * np.dtype(precision).itemsize)

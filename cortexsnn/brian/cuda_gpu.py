@@ -85,6 +85,12 @@ def driver_here() -> Driver:
     Returns
     -------
     Driver
+
+    Examples
+    --------
+    >>> driver = driver_here()
+    >>> bool(driver.missing) == (len(driver.gpus) == 0)
+    True
     """
     return _asked(_LIBRARY, os.environ.get(_VISIBLE))
 

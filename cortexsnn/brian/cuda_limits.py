@@ -49,6 +49,16 @@ def gpu_bytes(plan: Plan, precision: str) -> float:
     float
         In bytes. For each synapse its number, both ends and its weights; the input in float64; potentials of all
         steps; a reserve for the rest.
+
+    Examples
+    --------
+    >>> from cortexsnn.brian.blocks import plan_of
+    >>> from cortexsnn.network import Network, spike_inputs
+    >>> network = Network.from_arrays([np.zeros((1000, 1000))], tau_s=0.02, dt_s=0.01)
+    >>> inputs = spike_inputs(network, np.zeros((1, 99, 1000)))
+    >>> plan = plan_of(network, inputs, {}, (), processes=1, compiled=True)
+    >>> print(f"{gpu_bytes(plan, 'float64') / 1e9:.4f} GB")
+    1.0208 GB
     """
     width = np.dtype(precision).itemsize
     network, steps = plan.network, plan.layout.total_steps
@@ -81,6 +91,18 @@ def require_fit(plan: Plan, precision: str, gpu: Gpu) -> None:
     Raises
     ------
     InputError
+        That names what does not fit, and the way out.
+
+    Examples
+    --------
+    >>> from cortexsnn.brian.blocks import plan_of
+    >>> from cortexsnn.network import Network, spike_inputs
+    >>> network = Network.from_arrays([[[0.8]]], tau_s=0.02, dt_s=0.01)
+    >>> plan = plan_of(network, spike_inputs(network, np.ones((1, 5, 1))), {}, (), processes=1, compiled=True)
+    >>> require_fit(plan, "float64", Gpu("small", (9, 0), 5e8, 10, 1e11))
+    Traceback (most recent call last):
+    ...
+    cortexsnn.errors.InputError: memory of GPU 'small' is '0.5 GB'; expected at least 1.0 GB, ...
     """
     for name, model in plan.circuit.synapses.items():
         if _COUNTER.search(model.on_pre):

@@ -51,7 +51,9 @@ def _agreement(ax: Axes, table: xr.Dataset) -> None:
                 markerfacecolor=PAPER)  # fmt: skip
     ax.plot([], [], "-", color=GREY, label="share of spikes in the same step")
     ax.plot([], [], "--", color=GREY, label=f"correlation of counts in {table.attrs['bin_ms']:g} ms")
-    ax.set_ylim(-0.05, 1.05)
+    lowest = min(0.0, float(table["count_correlation"].min(skipna=True)))
+    ax.set_ylim(lowest - 0.3, 1.05)  # room for the legend
+    ax.set_yticks(np.linspace(0.0, 1.0, 6))
     ax.set_ylabel("agreement with rung 0")
     ax.legend(loc="lower left", fontsize=7)
 
@@ -60,9 +62,9 @@ def _rate(ax: Axes, table: xr.Dataset) -> None:
     for place, (layer, colour) in enumerate(_colours(table)):
         ax.plot(_beside(table, place), table["rate_hz"].sel(layer=layer), f"{MARKERS[place % len(MARKERS)]}-",
                 markersize=3.5, linewidth=1, color=colour, label=layer)  # fmt: skip
-    ax.set_ylim(0, None)
+    ax.set_ylim(0, 1.35 * max(1.0, float(table["rate_hz"].max())))  # room for the legend
     ax.set_ylabel("mean rate (Hz)")
-    ax.legend(loc="best", fontsize=7)
+    ax.legend(loc="upper left", ncols=2, fontsize=7)
 
 
 def _tau(ax: Axes, table: xr.Dataset) -> None:

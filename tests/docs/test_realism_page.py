@@ -1,5 +1,6 @@
 """docs/realism.md: its Python runs, and every number in it is that of the tables in analyses/results."""
 
+import json
 import re
 from pathlib import Path
 
@@ -72,11 +73,19 @@ def cause_rows():
     ]
 
 
-def deviation_rows(name, layers):
-    table = results(f"deviations_{name}")
+def deviation_rows():
+    table = results(f"deviations_{XOR}")
     return [
-        [str(one["circuit"].item()), accuracy(one), *(tau(one.sel(layer=layer)) for layer in layers)]
-        for one in (table.sel(circuit=circuit) for circuit in table["circuit"].values)
+        [str(name), accuracy(one), *(tau(one.sel(layer=layer)) for layer in ("hidden3", "hidden4"))]
+        for name, one in ((name, table.sel(circuit=name)) for name in table["circuit"].values)
+    ]
+
+
+def delay_rows():
+    table = results(f"deviations_{DELAYS}")
+    return [
+        [str(name), accuracy(one), ends(one, "agreement")]
+        for name, one in ((name, table.sel(circuit=name)) for name in table["circuit"].values)
     ]
 
 
@@ -105,5 +114,49 @@ def test_every_rung_and_deviation_is_on_the_page():
 def test_the_tables_are_those_of_the_results():
     assert rows("rung | accuracy") == ladder_rows()
     assert rows("circuit") == cause_rows()
-    assert rows("multi-timescale XOR | ") == deviation_rows(XOR, ["hidden3", "hidden4"])
-    assert rows("spoken digits with delays | ") == deviation_rows(DELAYS, ["hidden1", "hidden2"])
+    assert rows("multi-timescale XOR |") == deviation_rows()
+    assert rows("spoken digits with delays |") == delay_rows()
+
+
+def sentences():
+    """What the text says in numbers, with those of the results."""
+    xor, digits = results(f"ladder_{XOR}"), results(f"ladder_{DIGITS}")
+    causes = {"XOR": results(f"causes_{XOR}"), "the digits": results(f"causes_{DIGITS}")}
+    for name, table in causes.items():
+        exact, fine, once = (percent(table["accuracy"][index]) for index in range(3))
+        yield f"{name} from {exact} to {fine} %"
+        yield f"{once} %"
+    for table in (xor, digits):
+        before, after = (f"{float(table['rate_hz'].sel(rung=rung, layer='hidden4')):.0f}" for rung in (1, 2))
+        yield f"{after} instead of {before} Hz"
+    yield f"XOR goes from {percent(xor['accuracy'].sel(rung=3))} to {percent(xor['accuracy'].sel(rung=4))} %"
+    yield f"digits from {percent(digits['accuracy'].sel(rung=3))} to {percent(digits['accuracy'].sel(rung=4))} %"
+    once, currents = (causes["XOR"].isel(circuit=index) for index in (2, 3))
+    assert once["accuracy_low"] > currents["accuracy_high"]
+    yield f"XOR goes from {percent(once['accuracy'])} to {percent(currents['accuracy'])} %, which is not"
+    for name in ("agreement", "agreement_by_chance"):
+        last = (float(table[name].sel(rung=4, layer="hidden4")) for table in (xor, digits))
+        yield " and ".join(f"{value:.2f}" for value in last)
+    for table in (xor, digits):
+        assert set(json.loads(table.attrs["mean_potential"]).values()) == {0.0}  # below rest, so taken for it
+    yield f"from {xor.attrs['tau_trials']} and {digits.attrs['tau_trials']} spontaneous trials"
+    for table in causes.values():
+        low, high = (percent(end) for end in (table["below_reversal"].min(), table["below_reversal"].max()))
+        yield f"{low} to {high} % of the time"
+        yield f"{percent(table['accuracy'][-1])} %"
+    for table in (xor, digits):
+        yield f"{100 * table.attrs['usual_answer']:.0f} %"
+        assert np.isnan(table["tau_ms"].sel(rung=[5, 6])).all()
+        np.testing.assert_array_equal(table["agreement"].sel(rung=1), 1.0)
+        assert abs(float(table["accuracy"].sel(rung=6) - table["accuracy"].sel(rung=5))) < 0.01
+    deepest = digits["tau_ms"].sel(rung=[1, 2, 3, 4])
+    for layer in ("hidden3", "hidden4"):
+        yield ", ".join(f"{value:.0f}" for value in deepest.sel(layer=layer).to_numpy()[:3]) + (
+            f" and {float(deepest.sel(layer=layer, rung=4)):.0f} ms"
+        )
+    yield f"{xor.attrs['trials']} test trials"
+
+
+def test_what_the_text_says_is_what_was_measured():
+    for words in sentences():
+        assert words in TEXT, words

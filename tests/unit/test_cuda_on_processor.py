@@ -4,6 +4,7 @@ That is no proof for a GPU, where threads run at the same time. It is one for ev
 delays and feedback, what the program reads, and where its results are looked for.
 """
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -133,3 +134,16 @@ def test_exact_sums_do_not_depend_on_the_order_of_threads(network, counts, preci
     assert int(snapped["differing"].sum()) == 0
     if precision == "float64":
         assert float(snapped["potential_difference"].max()) == 0.0
+
+
+@pytest.mark.slow
+def test_twenty_fixed_networks_fire_the_spikes_of_the_reference(monkeypatch):
+    # Protects what docs/gpu.md says: 1.4 million spikes, none of which differs.
+    monkeypatch.syspath_prepend(str(HERE.parents[1] / "benchmarks"))
+    benchmark = importlib.import_module("brian_gpu")
+    settings = benchmark.Settings("cuda_standalone", modes=(("twin", "float64"),))
+    found = benchmark.compare_with_reference(settings)["networks"]
+    assert len(found) == 20
+    assert sum(one["spikes"] for one in found) > 1_400_000
+    assert [one["network"] for one in found if one["differing"] or one["classes_differing"]] == []
+    assert max(one["largest_potential_difference"] for one in found) <= 1e-9
