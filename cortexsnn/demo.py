@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 import cortexsnn
 from cortexsnn import pipeline
-from cortexsnn.brian.program import require_compiler
+from cortexsnn.brian.cpp import require_compiler
 from cortexsnn.cores import usable_cores
 from cortexsnn.errors import InputError
 from cortexsnn.files import write_text

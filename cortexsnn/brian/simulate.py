@@ -55,7 +55,7 @@ def simulate(
     counts : array of int, shape (trial, time, channel), or SpikeInput, or mapping from input population to such
         Input spikes; several spikes of a channel in one step are allowed. `cortexsnn.datasets.background` makes input
         of any duration while the run goes on.
-    device : {"cpp_standalone", "numpy", "cython", "auto"}
+    device : {"cpp_standalone", "numpy", "cython", "cuda_standalone", "auto"}
         A compiled program (needs a C++ compiler; the first run of an architecture compiles for some ten seconds), or
         Brian2's runtime with NumPy or Cython code. ``"auto"`` takes what will be ready first
         (`cortexsnn.brian.choose_device`).

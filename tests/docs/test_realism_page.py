@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
 
@@ -89,6 +90,7 @@ def delay_rows():
     ]
 
 
+@pytest.mark.slow
 def test_python_of_the_page_runs(capsys):
     names = {"__name__": "page"}
     exec(compile("\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)),
@@ -154,6 +156,15 @@ def sentences():
         yield ", ".join(f"{value:.0f}" for value in deepest.sel(layer=layer).to_numpy()[:3]) + (
             f" and {float(deepest.sel(layer=layer, rung=4)):.0f} ms"
         )
+    others = [results(f"ladder_mts_hierarchical_seed{seed}") for seed in (1, 2)]
+    yield " % and ".join(", ".join(percent(value) for value in one["accuracy"]) for one in others) + " %"
+    yield " and ".join(f"{float(one['tau_ms'].sel(rung=0, layer='hidden4')):.0f}" for one in others) + " ms"
+    last = [float(one["tau_ms"].sel(rung=4, layer="hidden4")) for one in others]
+    yield f"is {last[0]:.0f} ms on rung 4 in one"
+    assert np.isnan(last[1])
+    late = np.concatenate([one["tau_ms"].sel(rung=[5, 6]).to_numpy() for one in others])
+    assert (np.isfinite(late).sum(axis=1) <= 1).all()
+    yield f"{np.nanmin(late):.0f} to {np.nanmax(late):.0f} ms"
     yield f"{xor.attrs['trials']} test trials"
 
 

@@ -194,13 +194,13 @@ def test_scaled_time_constants_are_the_same_in_physical_units(network, counts, b
 def test_the_steady_potential_of_a_steady_drive(by, gain, rung):
     network = Network(
         DT_S,
-        (Population.input("input", 1), Population.lif("hidden1", 1, tau_s=0.05, threshold=1e6, bias=0.4)),
+        (Population.input("input", 1), Population.lif("hidden1", 1, tau_s=0.02, threshold=1e6, bias=0.4)),
         (Projection("input", "hidden1", [[0.0]]),),
     )
     last = []
     for scaled in (1.0, 2.0):
         circuit = brian.scale_tau(brian.realistic(network, RUNGS[rung].realism), scaled, by=by)
-        recorded = run(circuit, np.zeros((1, 400, 1)), record_potential=["hidden1"])
+        recorded = run(circuit, np.zeros((1, 150, 1)), record_potential=["hidden1"])
         last.append(recorded["hidden1"]["potential"].to_numpy()[0, -1, 0] - (-0.07 if rung else 0.0))
     assert last[1] / last[0] == pytest.approx(gain, rel=1e-6)
 
