@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 
 from cortexsnn import recording
 from cortexsnn.brian import agreement, simulate
-from cortexsnn.brian.cuda_gpu import driver_here
+from cortexsnn.brian.cuda.gpu import driver_here
 from cortexsnn.errors import InputError
 
 HERE = Path(__file__).parent

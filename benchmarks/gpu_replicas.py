@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cortexsnn import recording, reference
 from cortexsnn.brian.cpp import CPP
-from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.cuda.device import CUDA
 from cortexsnn.brian.equations import neuron_group, neuron_model, on_pre, parameters
 from cortexsnn.brian.schedule import slot, slots
 from cortexsnn.brian.sources import count_variable, source_group

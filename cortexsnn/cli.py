@@ -280,7 +280,9 @@ def _parser() -> argparse.ArgumentParser:
         "--like", default=None, help="cortical table for whose trials it is long enough; murray2014, or none"
     )
     simulate.add_argument("--measure", default=None, help="quantity, of a table that has several")
-    simulate.add_argument("--device", default="cpp_standalone", help="cpp_standalone, numpy, cython or auto")
+    simulate.add_argument(
+        "--device", default="cpp_standalone", help="cpp_standalone, numpy, cython, cuda_standalone or auto"
+    )
     simulate.set_defaults(run=_simulate)
 
     agree = add("agree", parents=[quiet, given], help="network -> agreement of reference, torch and Brian2")

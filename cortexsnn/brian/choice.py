@@ -2,7 +2,7 @@
 
 Compiled code is judged by a few measurements of this machine (`cortexsnn.brian.costs`) and by constants that were
 fitted to networks of some hundred to some million synapses. That may be wrong by a factor of two, where the devices
-usually differ by ten. The GPU is judged by what CUDA usually takes (`cortexsnn.brian.cuda_costs`), not yet measured.
+usually differ by ten. The GPU is judged by what CUDA usually takes (`cortexsnn.brian.cuda.costs`), not yet measured.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from cortexsnn.brian.blocks import blocks_of, plan_of
 from cortexsnn.brian.build import Plan
 from cortexsnn.brian.costs import Costs, measure_costs, synapses_of
 from cortexsnn.brian.cpp import CPP, require_compiler
-from cortexsnn.brian.cuda import CUDA
-from cortexsnn.brian.cuda_costs import step_on_gpu
-from cortexsnn.brian.cuda_gpu import driver_here
+from cortexsnn.brian.cuda.costs import step_on_gpu
+from cortexsnn.brian.cuda.device import CUDA
+from cortexsnn.brian.cuda.gpu import driver_here
 from cortexsnn.brian.devices import DEVICES, PRECISIONS
 from cortexsnn.brian.equations import NeuronModels
 from cortexsnn.brian.execution import Inputs

@@ -1,7 +1,8 @@
 """What Brian2 is told about a network: equations of its neurons, code of its synapses, and the numbers in both.
 
 The exact twin is one such description. A more biophysical version of the network (`cortexsnn.brian.realistic`), or one
-that deviates from it (`cortexsnn.brian.deviations`), is another, made from it by a function that changes one thing.
+that deviates from it (`cortexsnn.brian.biophysics.deviations`), is another, made from it by a function that changes
+one thing.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class SynapseModel:
 class Circuit:
     """A network together with the models of all its neurons and synapses.
 
-    Make one with `circuit` or `realistic`; change it with the functions of `cortexsnn.brian.deviations`, or by hand
-    with `with_neurons` and `with_synapses`. `cortexsnn.brian.build`, `simulate` and `explain` take it in place of a
-    network.
+    Make one with `circuit` or `realistic`; change it with the functions of `cortexsnn.brian.biophysics.deviations`, or
+    by hand with `with_neurons` and `with_synapses`. `cortexsnn.brian.build`, `simulate` and `explain` take it in place
+    of a network.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cortexsnn.brian.blocks import Runner
 from cortexsnn.brian.build import Plan
 from cortexsnn.brian.cpp import CPP
-from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.cuda.device import CUDA
 from cortexsnn.brian.runtime import open_runtime
 from cortexsnn.brian.standalone import open_standalone
 from cortexsnn.brian.values import ValueName

@@ -23,12 +23,12 @@ from filelock import FileLock
 
 import cortexsnn
 from cortexsnn.brian.build import Plan
-from cortexsnn.brian.cpp import CPP, require_compiler
+from cortexsnn.brian.cpp import CPP
 from cortexsnn.brian.toolchain import Toolchain, compile_project
 from cortexsnn.files import cache_folder, write_text
 from cortexsnn.provenance import versions
 
-__all__ = ["Program", "cached_program", "plan_key", "plan_lock", "require_compiler", "store_program"]
+__all__ = ["Program", "cached_program", "plan_key", "plan_lock", "store_program"]
 
 _KEPT_PROGRAMS = 50
 _MANIFEST = "manifest.json"
@@ -64,7 +64,7 @@ def _compiler_version(compiler: str) -> str:
 def _own_source() -> str:
     """Hash of the code of this room, which decides what is generated."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from cortexsnn.brian.build import Assembled, Plan, assemble
 from cortexsnn.brian.cpp import CPP
-from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.cuda.device import CUDA
 from cortexsnn.brian.program import cached_program, plan_lock, store_program
 from cortexsnn.brian.values import circuit_values, start_values
 from cortexsnn.network import Network

@@ -23,6 +23,7 @@ _SHORT = {
     "torch float64": "torch",
     "brian2 numpy": "Brian2 runtime",
     "brian2 cpp_standalone": "Brian2 C++",
+    "brian2 cuda_standalone": "Brian2 CUDA",
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cortexsnn.brian import cuda_limits
+from cortexsnn.brian.cuda import limits as cuda_limits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)

@@ -419,7 +419,9 @@ def test_a_failing_compiler_is_reported(network, counts, monkeypatch, tmp_path):
 
 
 def test_bad_requests_are_named(network, counts):
-    with pytest.raises(InputError, match="device is 'cuda'; expected one of cpp_standalone, numpy, cython, cuda_standalone, auto"):
+    with pytest.raises(
+        InputError, match="device is 'cuda'; expected one of cpp_standalone, numpy, cython, cuda_standalone, auto"
+    ):
         brian.simulate(network, counts, device="cuda")
     with pytest.raises(InputError, match="record_potential is 'hidden9'; expected one of hidden1, hidden2"):
         brian.simulate(network, counts, device="numpy", record_potential=["hidden9"])

@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cortexsnn.brian import DEVICES, cuda_gpu, simulate
+from cortexsnn.brian import DEVICES, simulate
 from cortexsnn.brian.choice import Choice, Estimate, choose_device
 from cortexsnn.brian.costs import Costs, _line, _thinned, measure_costs, synapses_of
-from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.cuda import gpu as cuda_gpu
+from cortexsnn.brian.cuda.device import CUDA
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, spike_inputs
 

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from cortexsnn import brian
-from cortexsnn.brian import cuda, cuda_gpu, cuda_limits
 from cortexsnn.brian.blocks import plan_of
 from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit
-from cortexsnn.brian.cuda_costs import step_on_gpu
-from cortexsnn.brian.cuda_gpu import Driver, Gpu, driver_here, require_gpu
+from cortexsnn.brian.cuda import device as cuda
+from cortexsnn.brian.cuda import gpu as cuda_gpu
+from cortexsnn.brian.cuda import limits as cuda_limits
+from cortexsnn.brian.cuda.costs import step_on_gpu
+from cortexsnn.brian.cuda.gpu import Driver, Gpu, driver_here, require_gpu
 from cortexsnn.brian.program import Program
 from cortexsnn.brian.standalone import StandaloneRunner
 from cortexsnn.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cortexsnn.brian.cuda_gpu import driver_here
+from cortexsnn.brian.cuda.gpu import driver_here
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

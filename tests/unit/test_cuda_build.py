@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cortexsnn.brian.blocks import plan_of
-from cortexsnn.brian.cuda import CUDA, require_toolkit
-from cortexsnn.brian.cuda_gpu import driver_here
+from cortexsnn.brian.cuda.device import CUDA, require_toolkit
+from cortexsnn.brian.cuda.gpu import driver_here
 from cortexsnn.brian.program import plan_key
 from cortexsnn.brian.standalone import StandaloneRunner, prepare_program
 from cortexsnn.brian.values import circuit_values

@@ -18,7 +18,7 @@ import pytest
 
 from cortexsnn import brian, recording, reference
 from cortexsnn.brian import blocks
-from cortexsnn.brian.cuda import CUDA
+from cortexsnn.brian.cuda.device import CUDA
 from cortexsnn.brian.devices import DEVICES, Device
 from cortexsnn.brian.standalone import open_standalone
 from cortexsnn.network import Network, Population, Projection

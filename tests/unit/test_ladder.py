@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from cortexsnn import brian, plotting, recording, reference, timescales
 from cortexsnn.brian import RUNGS, Realism
-from cortexsnn.brian.likeness import count_correlation, on_input_steps, shared_spikes, wilson_interval
+from cortexsnn.brian.biophysics.likeness import count_correlation, on_input_steps, shared_spikes, wilson_interval
 from cortexsnn.decoding import accuracy, decode
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection

@@ -8,8 +8,8 @@ import pytest
 
 from cortexsnn import brian, recording
 from cortexsnn.brian import RUNGS, Realism, realistic
+from cortexsnn.brian.biophysics.physical import fine_network
 from cortexsnn.brian.equations import parameters
-from cortexsnn.brian.physical import fine_network
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
 from cortexsnn import recording, timescales
+from cortexsnn.brian.biophysics.likeness import count_correlation, on_input_steps, shared_spikes, wilson_interval
 from cortexsnn.brian.circuit import Circuit, circuit_of
-from cortexsnn.brian.likeness import count_correlation, on_input_steps, shared_spikes, wilson_interval
 from cortexsnn.brian.simulate import simulate
 from cortexsnn.checks import generator
 from cortexsnn.decoding import accuracy, decode
@@ -123,7 +123,7 @@ def effects(
     """Run several circuits on the same trials and measure what they still do, and how they differ from the first.
 
     Everything is measured on the time steps of the input, so that circuits in finer steps can be compared
-    (`cortexsnn.brian.likeness.on_input_steps`). One circuit runs after the other, and only its figures are kept.
+    (`biophysics.likeness.on_input_steps`). One circuit runs after the other, and only its figures are kept.
 
     Parameters
     ----------

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from cortexsnn.brian.effects import Input, effects
-from cortexsnn.brian.physical import mean_potential, realistic
-from cortexsnn.brian.realism import RUNGS, Realism
+from cortexsnn.brian.biophysics.effects import Input, effects
+from cortexsnn.brian.biophysics.physical import mean_potential, realistic
+from cortexsnn.brian.biophysics.realism import RUNGS, Realism
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, spike_inputs
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexsnn.brian.biophysics.realism import Realism
 from cortexsnn.brian.circuit import SynapseModel
 from cortexsnn.brian.equations import NeuronModel
-from cortexsnn.brian.realism import Realism
 from cortexsnn.network import Population, Projection
 
 __all__ = ["noise_sd_a", "physical_neuron", "physical_synapse", "start", "synaptic_current_a", "volts_per_unit"]

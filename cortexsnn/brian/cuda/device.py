@@ -28,8 +28,8 @@ import brian2
 import numpy as np
 
 from cortexsnn.brian.build import Plan
-from cortexsnn.brian.cuda_gpu import driver_here, require_gpu
-from cortexsnn.brian.cuda_limits import explain, require_fit
+from cortexsnn.brian.cuda.gpu import driver_here, require_gpu
+from cortexsnn.brian.cuda.limits import explain, require_fit
 from cortexsnn.brian.toolchain import SEED_VARIABLE, Toolchain
 from cortexsnn.brian.unity import cuda_unity_source
 from cortexsnn.errors import InputError

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cortexsnn import reference
+from cortexsnn.brian.biophysics.physical_models import physical_neuron, physical_synapse, start
+from cortexsnn.brian.biophysics.realism import Realism
 from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit, synapse_model
 from cortexsnn.brian.equations import NeuronModel, neuron_model, parameters
-from cortexsnn.brian.physical_models import physical_neuron, physical_synapse, start
-from cortexsnn.brian.realism import Realism
 from cortexsnn.checks import number
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection

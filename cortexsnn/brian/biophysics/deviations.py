@@ -2,7 +2,7 @@
 
 They work on the exact twin and on its more biophysical versions, on every device, and one after another. `explain`
 prints what a circuit has become, and `build` makes ordinary Brian2 objects of it. For time constants see
-`cortexsnn.brian.time_constants`.
+`cortexsnn.brian.biophysics.time_constants`.
 """
 
 from __future__ import annotations

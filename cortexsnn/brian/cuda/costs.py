@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexsnn.brian.build import Plan
-from cortexsnn.brian.cuda_gpu import Gpu
+from cortexsnn.brian.cuda.gpu import Gpu
 
 __all__ = ["StepOnGpu", "step_on_gpu"]
 

@@ -97,7 +97,7 @@ def driver_here() -> Driver:
 
 @lru_cache
 def _asked(library: str, visible: str | None) -> Driver:
-    command = [sys.executable, "-I", str(Path(__file__).with_name("cuda_probe.py")), library]
+    command = [sys.executable, "-I", str(Path(__file__).with_name("probe.py")), library]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return Driver(f"a driver that fails with exit code {done.returncode}", (0, 0), ())

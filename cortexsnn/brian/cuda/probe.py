@@ -1,7 +1,7 @@
 """Which GPUs the NVIDIA driver shows, as JSON; a program of its own that needs the standard library alone.
 
 Asking the driver binds a process to the GPUs that it sees at that moment, and a process that was forked from it cannot
-use them. So the question is asked in a child, by `cortexsnn.brian.cuda_gpu`.
+use them. So the question is asked in a child, by `cortexsnn.brian.cuda.gpu`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from cortexsnn.brian.build import Plan
-from cortexsnn.brian.cuda_gpu import Gpu
+from cortexsnn.brian.cuda.gpu import Gpu
 from cortexsnn.errors import InputError
 
 __all__ = ["explain", "gpu_bytes", "require_fit"]
