@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import brian2
 import numpy as np
 from numpy.typing import NDArray
 
 from cortexsnn.brian.build import Plan, known_populations
 from cortexsnn.brian.circuit import Circuit, circuit_of
-from cortexsnn.brian.equations import NeuronModels
+from cortexsnn.brian.equations import NeuronModel, NeuronModels
 from cortexsnn.brian.layout import TrialLayout, TrialState
 from cortexsnn.network import Network, SpikeInput
 from cortexsnn.recording import RecordedPopulation
@@ -214,6 +215,11 @@ class BlockResult:
     state: TrialState
 
 
+def _potential_unit(model: NeuronModel) -> str:
+    potential = brian2.Equations(model.equations)["v"]
+    return "1" if potential.dim.is_dimensionless else str(potential.unit)
+
+
 def block_result(plan: Plan, block: Block, monitored: Monitored) -> BlockResult:
     """Turn what the monitors saw into trials.
 
@@ -241,7 +247,16 @@ def block_result(plan: Plan, block: Block, monitored: Monitored) -> BlockResult:
             by_trial = potential.reshape(layout.trials, layout.period, population.size)
             potential = by_trial[:trials, layout.gap : layout.gap + steps]
         populations.append(
-            RecordedPopulation(name, population.kind, population.size, trial[kept], step[kept], neuron[kept], potential)
+            RecordedPopulation(
+                name,
+                population.kind,
+                population.size,
+                trial[kept],
+                step[kept],
+                neuron[kept],
+                potential,
+                _potential_unit(plan.models[name]),
+            )
         )
         if plan.continuing and population.kind == "lif":
             fired = np.zeros((layout.gap, population.size), dtype=np.uint8)

@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit_of
 from cortexsnn.brian.equations import NeuronModel, NeuronModels, neuron_group
 from cortexsnn.brian.fine_input import on_fine_steps
-from cortexsnn.brian.layout import TrialLayout, inside, replay_name, separate_trials, start_name, state_variables
+from cortexsnn.brian.layout import (
+    TrialLayout,
+    inside,
+    replay_name,
+    separate_trials,
+    start_name,
+    state_variables,
+    unit_text,
+)
 from cortexsnn.brian.schedule import FEEDBACK_SLOT, slot, slots
 from cortexsnn.brian.sources import count_variable, source_group
 from cortexsnn.brian.values import circuit_values, set_values, start_values, started_variables, synapses_name
@@ -189,11 +197,10 @@ def _group(
     name = population.name
     model = plan.models[name]
     known = brian2.Equations(model.equations)
-    unit = {v: known[v].unit for v in plan.started[name]}
-    parameters = "".join(f"\n{start_name(v)} : {unit[v]!r} (constant)" for v in plan.started[name])
+    parameters = "".join(f"\n{start_name(v)} : {unit_text(known[v].dim)} (constant)" for v in plan.started[name])
     model = replace(model, equations=f"{model.equations}\n{parameters}")
-    if plan.layout.gap and "v" in model.initial and population.kind == "lif":
-        # Where rest is not 0, a neuron that is held at 0 could fire.
+    if plan.layout.gap and population.kind == "lif" and ("v" in model.initial or model.threshold != "v > theta"):
+        # Held at 0, a neuron could fire where rest is not 0, or by a condition of its own.
         model = replace(model, threshold=f"({model.threshold}) and {inside(plan.layout)} > 0")
     if not plan.continuing or population.kind != "lif":
         return neuron_group(population, model, clock), None

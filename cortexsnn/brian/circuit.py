@@ -52,6 +52,10 @@ class SynapseModel:
     on_pre: str
     weights: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        weights = {name: np.asarray(values, dtype=np.float64) for name, values in self.weights.items()}
+        object.__setattr__(self, "weights", weights)
+
     def code(self, count: str) -> str:
         """The code of `on_pre` with weights that are multiplied by a variable, or by nothing if it is empty."""
         return self.on_pre.replace(COUNT, f"*{count}" if count else "")
@@ -90,7 +94,7 @@ class Circuit:
     changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        whole("steps_per_bin", self.steps_per_bin, 1)
+        object.__setattr__(self, "steps_per_bin", whole("steps_per_bin", self.steps_per_bin, 1))
         order = [p.name for p in self.network.order]
         if list(self.neurons) != order:
             raise InputError("neurons", list(self.neurons), f"a model of each of {', '.join(order)}, in this order")
@@ -102,6 +106,8 @@ class Circuit:
                 if weight.shape != projection.weight.shape:
                     raise InputError(f"shape of {name} in the synapses of '{projection.name}'", weight.shape,
                                      f"{projection.weight.shape}, as the projection has")  # fmt: skip
+        for population in self.network.order:
+            _require_known(population.name, population.size, self.neurons[population.name])
 
     def with_neurons(self, models: NeuronModels) -> Circuit:
         """The circuit with other models of some populations.
@@ -151,6 +157,10 @@ class Circuit:
         unknown = sorted(set(models) - set(self.synapses))
         if unknown:
             raise InputError("projection in models", unknown[0], f"one of {', '.join(self.synapses)}")
+        for name, model in models.items():
+            if not isinstance(model, SynapseModel):
+                raise InputError(f"models['{name}']", model, "a SynapseModel",
+                                 "start from circuit.synapses and dataclasses.replace")  # fmt: skip
         return replace(self, synapses={**self.synapses, **models})
 
     def _used(self, population: str) -> set[str]:
@@ -161,6 +171,23 @@ class Circuit:
                 words = brian2.utils.stringtools.get_identifiers(self.synapses[projection.name].code(""))
                 used |= {word.removesuffix("_post") for word in words if word.endswith("_post")}
         return used
+
+
+def _require_known(population: str, size: int, model: NeuronModel) -> None:
+    """Refuse values and memory of variables that the equations do not have; nobody would hear of them."""
+    equations = brian2.Equations(model.equations)
+    for name in model.memory:
+        if name not in equations.parameter_names:
+            raise InputError(f"memory of population '{population}'", name, "a parameter in its equations",
+                             f"it has {', '.join(sorted(equations.parameter_names))}")  # fmt: skip
+    settable = {*equations.parameter_names, *equations.diff_eq_names}
+    for name, value in model.initial.items():
+        if name not in settable:
+            raise InputError(f"name in initial of population '{population}'", name, "a variable of its equations",
+                             f"those that can be set are {', '.join(sorted(settable))}")  # fmt: skip
+        if np.shape(value) not in ((), (size,)):
+            raise InputError(f"shape of initial['{name}'] of population '{population}'", np.shape(value),
+                             f"a number, or ({size},), one for each neuron")  # fmt: skip
 
 
 def synapse_model(network: Network, projection: Projection) -> SynapseModel:

@@ -19,11 +19,12 @@ from cortexsnn import recording
 from cortexsnn.brian.blocks import Block, BlockResult
 from cortexsnn.brian.build import Plan
 from cortexsnn.brian.execution import Inputs
+from cortexsnn.brian.fine_input import FineInput
 from cortexsnn.brian.layout import TrialState
 from cortexsnn.brian.values import circuit_values
 from cortexsnn.errors import InputError
 from cortexsnn.files import replacing, write_text
-from cortexsnn.network import ArrayInput
+from cortexsnn.network import ArrayInput, SpikeInput
 from cortexsnn.provenance import versions
 from cortexsnn.recording import RecordedPopulation, make_recording
 
@@ -46,6 +47,11 @@ class Collector(Protocol):
         """All blocks as one recording."""
 
 
+def _is_array(given: SpikeInput) -> bool:
+    """Whether input was there before the run, on its own time steps or on finer ones."""
+    return isinstance(given.given if isinstance(given, FineInput) else given, ArrayInput)
+
+
 class _Run:
     """What all parts of a recording have in common."""
 
@@ -61,7 +67,7 @@ class _Run:
             "precision": precision,
             "changes": list(plan.circuit.changes),
             # How to make input again that was made while the run went on; an array says nothing of that.
-            "input": {n: given.describe() for n, given in inputs.items() if not isinstance(given, ArrayInput)},
+            "input": {n: given.describe() for n, given in inputs.items() if not _is_array(given)},
         }
         if seed is not None:
             self.description["seed"] = seed
@@ -136,6 +142,7 @@ class InMemory:
                     np.concatenate([p.step + block.steps.start for block, p in zip(blocks, parts, strict=True)]),
                     np.concatenate([p.neuron for p in parts]),
                     potential,
+                    parts[0].potential_unit,
                 )
             )
         return self.run.recorded(whole, range(self.run.trials), range(self.run.steps))
@@ -220,7 +227,7 @@ def _identity(run: _Run) -> str:
         for name, model in run.plan.models.items()
         for variable, value in model.initial.items()
     }
-    described["arrays"] = {n: given.describe() for n, given in run.inputs.items() if isinstance(given, ArrayInput)}
+    described["arrays"] = {n: given.describe() for n, given in run.inputs.items() if _is_array(given)}
     described["recorded"] = [run.trials, run.steps, run.record_input]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

@@ -329,8 +329,8 @@ def _resources(whole: Circuit) -> Iterator[str]:
     yield ""
     yield from _wrapped(
         "Counted for one trial with at most one spike of a channel in a step. Several trials in one run add a code "
-        "object for each population, which holds it still between them; several spikes in a step add one for each "
-        "input."
+        "object or two for each population, which hold it still between them; several spikes in a step add one for "
+        "each input."
     )
 
 

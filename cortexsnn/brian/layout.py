@@ -22,6 +22,8 @@ from cortexsnn.network import Network
 
 __all__ = ["TrialLayout", "TrialState", "replay_name", "separate_trials", "start_name", "state_variables"]
 
+_BASE_UNITS = ("metre", "kilogram", "second", "amp", "kelvin", "mole", "candela")
+
 
 @dataclass(frozen=True)
 class TrialLayout:
@@ -144,6 +146,27 @@ def state_variables(model: NeuronModel) -> list[str]:
 def start_name(variable: str) -> str:
     """Name of the parameter with the value of a state variable at the start of a trial."""
     return f"{variable}_at_start"
+
+
+def unit_text(dimension: brian2.units.fundamentalunits.Dimension) -> str:
+    """A unit as the equations of Brian2 take it, which know few products by a name.
+
+    Parameters
+    ----------
+    dimension : brian2.units.fundamentalunits.Dimension
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> unit_text(brian2.volt.dim), unit_text((brian2.amp * brian2.second).dim), unit_text(brian2.get_dimensions(1))
+    ('metre**2 * kilogram * second**-3 * amp**-1', 'second * amp', '1')
+    """
+    powers = zip(_BASE_UNITS, dimension._dims, strict=True)
+    factors = [name if power == 1 else f"{name}**{power:g}" for name, power in powers if power]
+    return " * ".join(factors) or "1"
 
 
 def replay_name(population: str) -> str:

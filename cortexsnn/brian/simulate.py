@@ -62,7 +62,8 @@ def simulate(
     models : mapping from str to NeuronModel, optional
         Other equations for some populations (`cortexsnn.brian.neuron_model`).
     record_potential : collection of str
-        Spiking populations whose V[t] before the reset is kept too; that of readouts always is.
+        Spiking populations whose V[t] before the reset is kept too; that of readouts always is. Its attribute
+        ``units`` says in what: "V" of a circuit in physical units.
     record_input : bool
         Whether the recording has the input spikes.
     precision : {"float64", "float32"}
@@ -76,7 +77,7 @@ def simulate(
         Programs at once; as many as cores if not given. The runtime uses one.
     rng : numpy.random.Generator, optional
         For circuits with noise. The same generator gives the same noise again on the same device with the same number
-        of `processes`; without one it is different in every run.
+        of `processes`; without one it cannot be drawn again.
     path : path-like, optional
         File for the recording (.nc). Blocks of trials are written as they come, so that little memory is needed, and
         an interrupted run goes on with the next block when it is called again.

@@ -25,7 +25,10 @@ RESETS = ("subtract", "subtract_decayed", "zero")
 DECODERS = ("sum_of_softmax", "per_step")
 
 # Brian2 makes C++ identifiers of these names, and calls its monitors and projections after them.
-_TAKEN_ENDINGS = ("_spikes", "_potential", "_raster", "_replay", "_between_trials", "_start_of_trial")
+_TAKEN_ENDINGS = (
+    *("_spikes", "_potential", "_raster", "_replay"),
+    *("_between_trials", "_start_of_trial", "_before_decay", "_before_threshold"),
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 

@@ -44,6 +44,8 @@ class RecordedPopulation:
         times.
     potential : array of float64 or float32, shape (trial, time, neuron), optional
         V[t] before the reset, in the precision of the simulator.
+    potential_unit : str
+        Of the potential, ``"1"`` if it has none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class RecordedPopulation:
     step: NDArray[np.integer]
     neuron: NDArray[np.integer]
     potential: NDArray[np.floating] | None = None
+    potential_unit: str = "1"
 
     @classmethod
     def from_counts(
@@ -116,7 +119,7 @@ def _node(population: RecordedPopulation, layer: int, dt_s: float, trials: int) 
         variables["potential"] = (
             ("trial", "time", "neuron"),
             population.potential,
-            {"long_name": "membrane potential before the reset", "units": "1"},
+            {"long_name": "membrane potential before the reset", "units": population.potential_unit},
         )
         coordinates["time"] = ("time", np.arange(population.potential.shape[1]) * dt_s, {"units": "s"})
     return xr.Dataset(variables, coordinates, {"kind": population.kind, "layer": layer})

@@ -1,5 +1,6 @@
 """What a circuit may change of the exact twin, and that what it changes holds over trials, blocks and devices."""
 
+import json
 from dataclasses import replace
 
 import brian2
@@ -12,7 +13,7 @@ from cortexsnn import brian, recording
 from cortexsnn.brian import blocks
 from cortexsnn.brian.fine_input import FineInput, on_fine_steps
 from cortexsnn.errors import InputError
-from cortexsnn.network import ArrayInput, Network, spike_inputs
+from cortexsnn.network import ArrayInput, Network, Population, spike_inputs
 
 STEPS = 40
 
@@ -179,12 +180,82 @@ def test_rest_below_zero_is_quiet_between_trials(network, counts, monkeypatch, i
     assert recording.compare(exact, observed)["differing"].sum() == 0
 
 
+def test_neurons_that_fire_by_chance_are_quiet_between_trials(network):
+    # A spike in the last step of the gap would reset a neuron in the first step of the trial, and reach others.
+    model = brian.neuron_model(network["hidden1"])
+    by_chance = replace(model, threshold="rand() < 0.5*exp((v - theta)/2)")
+    silent = np.zeros((4, 6, 5), dtype=np.uint8)
+    result = brian.simulate(
+        network,
+        silent,
+        device="numpy",
+        models={"hidden1": by_chance},
+        record_potential=["hidden1", "hidden2"],
+        rng=np.random.default_rng(1),
+        progress=False,
+    )
+    assert result["hidden1"].sizes["spike"] > 10
+    assert not result["hidden1"]["potential"][:, 0].to_numpy().any()
+
+
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_variables_may_have_any_unit(network, counts, monkeypatch, in_blocks):
+    # The value at the start of a trial or a block is a parameter with the unit of its variable.
+    model = brian.neuron_model(network["hidden2"])
+    odd = replace(
+        model,
+        equations=f"{model.equations}charge : amp*second/meter\ndsquare/dt = -square/(20*ms) : volt**2\n",
+        before_threshold="charge += 1*amp*second/meter",
+        memory=("charge",),
+        initial={"charge": 2.0, "square": 3.0},
+        threshold="v > theta or charge > 12*amp*second/meter",
+    )
+    if in_blocks:
+        monkeypatch.setattr(blocks, "_BLOCK_BYTES", 8 * (5 + 2) * 16)
+    result = brian.simulate(network, counts, device="numpy", models={"hidden2": odd}, progress=False)
+    fired = recording.dense_spikes(result, "hidden2")
+    assert fired[:, 10:].all()  # 2 + 11 steps are more than 12, in every trial
+    assert not fired[:, :10].all()
+
+
+def test_potentials_say_their_unit(network, counts):
+    physical = brian.realistic(network, brian.Realism())
+    result = brian.simulate(physical, counts, device="numpy", record_potential=["hidden1"], progress=False)
+    assert result["hidden1"]["potential"].attrs["units"] == "V"
+    assert result["readout"]["potential"].attrs["units"] == "1"
+    assert -0.2 < float(result["hidden1"]["potential"].min()) < -0.05
+
+
+def test_an_array_is_not_described_on_finer_steps_either(network, counts):
+    # Its hash would take a pass over all of a data set that is binned when it is asked for.
+    fine = brian.realistic(network, brian.Realism(steps_per_bin=np.int64(2)))
+    assert type(fine.steps_per_bin) is int
+    result = brian.simulate(fine, counts, device="numpy", progress=False)
+    assert json.loads(result.attrs["description"])["input"] == {}
+
+
 def test_what_does_not_fit_is_named(network):
     circuit = brian.circuit(network)
     with pytest.raises(InputError, match="projection in models is 'nowhere'; expected one of input_to_hidden1"):
         circuit.with_synapses({"nowhere": circuit.synapses["input_to_hidden1"]})
     with pytest.raises(InputError, match=r"shape of w in the synapses of 'input_to_hidden1' is \(2, 2\)"):
         circuit.with_synapses({"input_to_hidden1": brian.SynapseModel("w : 1", "v_post += w", {"w": np.ones((2, 2))})})
+    with pytest.raises(InputError, match="is 'v_post \\+= w'; expected a SynapseModel"):
+        circuit.with_synapses({"input_to_hidden1": "v_post += w"})
+    model = brian.neuron_model(network["hidden1"])
+    for wrong, message in (
+        (replace(model, initial={"thetta": 50.0}), "name in initial of population 'hidden1' is 'thetta'"),
+        (replace(model, initial={"alpha": 0.5}), "those that can be set are bias, tau, theta, v"),
+        (
+            replace(model, initial={"theta": np.ones(3)}),
+            r"shape of initial\['theta'\] .* is \(3,\)",
+        ),
+        (replace(model, memory=("zz",)), "memory of population 'hidden1' is 'zz'; expected a parameter"),
+    ):
+        with pytest.raises(InputError, match=message):
+            circuit.with_neurons({"hidden1": wrong})
+    with pytest.raises(InputError, match="leave out '_to_' and the endings"):
+        Network(0.01, (Population.lif("hidden1_before_decay", 1, tau_s=0.02),), ())
     with pytest.raises(InputError, match="steps_per_bin is 0"):
         replace(circuit, steps_per_bin=0)
     current = circuit.with_synapses({"input_to_hidden1": brian.SynapseModel("w : 1", "current_post += w{count}")})
