@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cortexsnn import brian, recording, reference
-from cortexsnn.brian import RUNGS
+from cortexsnn.brian import RUNGS, Realism, SynapseModel
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
 
@@ -220,6 +220,89 @@ def test_the_jump_of_a_spike_and_only_of_the_populations_that_are_named(network)
             assert after.network["hidden1"].tau_s.tolist() == network["hidden1"].tau_s.tolist()
 
 
+@pytest.mark.parametrize("by", ["capacitance", "leak"])
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_trials_in_finer_steps_start_with_what_the_scaled_bias_adds(by, factor):
+    # Protects the first trained step, in which the bias flows before the input comes.
+    network = Network(
+        DT_S,
+        (Population.input("input", 1), Population.lif("hidden1", 2, tau_s=[0.02, 0.05], threshold=9.0, bias=[0.3, -1])),
+        (Projection("input", "hidden1", np.zeros((2, 1))),),
+    )
+    fine = brian.scale_tau(brian.realistic(network, Realism(steps_per_bin=10)), factor, by=by)
+    exact = brian.scale_tau(brian.circuit(network), factor, by=by)
+    observed, expected = (
+        run(one, np.zeros((1, 4, 1)), record_potential=["hidden1"])["hidden1"]["potential"].to_numpy()[0]
+        for one in (fine, exact)
+    )
+    np.testing.assert_allclose((observed[::10] + 0.07) / 0.02 * 9.0, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("by", ["capacitance", "leak"])
+def test_a_slower_membrane_that_adapts_is_the_same_in_physical_units(network, counts, by):
+    # Protects the adaptation current: it stays as it is, and flows through the new leak.
+    exact, physical = (
+        run(brian.scale_tau(brian.adaptation_current(one, "hidden2", 100.0, 0.3), 2.0, by=by), counts)
+        for one in in_both(network)
+    )
+    assert_same(physical, exact)
+    turned = brian.adaptation_current(brian.scale_tau(brian.circuit(network), 2.0, by=by), "hidden2", 100.0, 0.3)
+    assert (by == "capacitance") == np.array_equal(
+        spikes_of(run(turned, counts))["hidden2"], spikes_of(exact)["hidden2"]
+    )
+
+
+def releasing(network, on_pre, **more):
+    """The twin with synapses of its input that have further parameters."""
+    weight = network.projections[0].weight
+    values = {"w": weight} | {name: np.broadcast_to(value, weight.shape) for name, value in more.items()}
+    equations = "\n".join(f"{name} : 1" for name in values)
+    return brian.circuit(network).with_synapses({"input_to_hidden1": SynapseModel(equations, on_pre, values)})
+
+
+@pytest.mark.parametrize(
+    "on_pre",
+    [
+        "v_post += w*(0.5 < p){count}",
+        "v_post += (1 + 0.1*p)*w{count}/2",
+        "arriving = -w{count}\n    v_post -= arriving*int(rand() < p)",
+    ],
+)
+def test_only_what_multiplies_the_jump_is_scaled_or_added_up(network, on_pre):
+    # Protects parameters of synapses that are no weights, such as a probability of release.
+    twin = releasing(network, on_pre, p=0.9)
+    before = twin.synapses["input_to_hidden1"].weights
+    scaled = brian.scale_tau(twin, 2.0).synapses["input_to_hidden1"].weights
+    np.testing.assert_array_equal(scaled["p"], before["p"])
+    assert (np.abs(scaled["w"]) < 0.6 * np.abs(before["w"])).all()
+    early = brian.without_delays(twin).synapses["input_to_hidden1"].weights
+    np.testing.assert_array_equal(early["p"], before["p"][:1])
+    np.testing.assert_array_equal(early["w"], before["w"].sum(axis=0, keepdims=True))
+
+
+def test_synapses_without_a_factor_to_change_are_refused_by_name(network):
+    several = releasing(network, "v_post += w*(0.5 < p){count}", p=np.array([0.9, 0.4])[:, np.newaxis, np.newaxis])
+    with pytest.raises(InputError, match=r"p in the synapses of 'input_to_hidden1' is .* expected one value for all"):
+        brian.without_delays(several)
+    for change in (brian.without_delays, lambda c: brian.scale_tau(c, 2.0)):
+        for on_pre in ("v_post += exp(w){count}", "v_post = v_post + w{count}", "v_post += {count}w"):
+            with pytest.raises(InputError, match="on_pre of 'input_to_hidden1' is"):
+                change(releasing(network, on_pre))
+
+
+def test_a_current_of_own_equations_is_no_jump(network):
+    # Protects what flows: a longer capacitance makes jumps smaller, and no currents.
+    twin = brian.circuit(network)
+    model = twin.neurons["hidden1"]
+    equations = model.equations.replace("(drive - v)", "(drive - v + g)") + "dg/dt = -g/(5*ms) : 1\n"
+    own = twin.with_neurons({"hidden1": replace(model, equations=equations)}).with_synapses(
+        {"input_to_hidden1": SynapseModel("w : 1", "g_post += w{count}")}
+    )
+    slow = brian.scale_tau(own, 2.0)
+    values = slow.synapses["input_to_hidden1"].values(slow.network.projections[0])
+    np.testing.assert_array_equal(values["w"], network.projections[0].weight)
+
+
 # Delays
 
 
@@ -264,6 +347,14 @@ def test_all_work_one_after_another_on_the_highest_rung_and_are_told(network, co
     assert brian.build(circuit, counts[:1, :2])["hidden1"].kick.shape == (10,)
 
 
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_a_network_stands_for_its_twin(network, name):
+    expected = DEVIATIONS[name](brian.circuit(network))
+    changed = DEVIATIONS[name](network)
+    assert changed.changes == expected.changes
+    assert brian.explain(changed) == brian.explain(expected)
+
+
 def test_the_given_circuit_stays_as_it_was(network, counts):
     twin = brian.circuit(network)
     for change in DEVIATIONS.values():
@@ -300,3 +391,22 @@ def test_code_that_does_not_mark_its_weights_gets_no_noise(network):
     own = twin.with_synapses({"input_to_hidden1": replace(twin.synapses["input_to_hidden1"], on_pre="v_post += w")})
     with pytest.raises(InputError, match="on_pre of 'input_to_hidden1'"):
         brian.synaptic_noise(own, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("lost", "change", "expected"),
+    [
+        ("C", lambda c: brian.scale_tau(c, 2.0), "a value of C"),
+        ("g_L", lambda c: brian.scale_tau(c, 2.0, by="leak"), "a value of g_L"),
+        ("g_L", DEVIATIONS["adaptation"], "values of E_L, V_T, g_L"),
+        ("E_L", DEVIATIONS["adaptation"], "values of E_L, V_T, g_L"),
+        ("V_T", DEVIATIONS["adaptation"], "values of E_L, V_T, g_L"),
+    ],
+)
+def test_values_that_are_not_given_are_asked_for(network, lost, change, expected):
+    # Protects users with equations of their own from a KeyError, or a kick in the wrong unit.
+    physical = brian.realistic(network, RUNGS[1].realism)
+    model = physical.neurons["hidden1"]
+    left = {name: value for name, value in model.initial.items() if name != lost}
+    with pytest.raises(InputError, match=f"initial of population 'hidden1' is .*; expected {expected}"):
+        change(physical.with_neurons({"hidden1": replace(model, initial=left)}))

@@ -1,7 +1,7 @@
 """The ladder and the measures below it: each number is what its words say, rung 1 is the twin, the figure shows all."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -197,6 +197,8 @@ def test_the_same_generator_gives_the_same_noise(network, counts):
     ("change", "message"),
     [
         ({"circuits": {}}, "circuits is {}; expected at least one"),
+        ({"circuits": ["twin"]}, "circuits is 'list'; expected names with circuits"),
+        ({"circuits": {"twin": "network"}}, "circuit 'twin' is 'str'; expected a Circuit or Network"),
         ({"labels": np.zeros((2, STEPS), dtype=int)}, "shape of labels"),
         ({"bin_ms": 55.0}, "bin_ms is 55.0"),
         ({"rng": 1}, "rng is 1"),
@@ -238,6 +240,57 @@ def test_every_rung_is_part_of_the_highest():
     assert [one.noise_sd_mv for one in climbed[1:]] == [0] * 5 + [1]
     with pytest.raises(InputError, match="rung is 7; expected one of 0, 1, 2, 3, 4, 5, 6"):
         brian.on_rung(7)
+
+
+@pytest.mark.parametrize(
+    ("synapses", "expected"),
+    [("delta", ["delta"] * 6), ("current", ["delta"] * 3 + ["current"] * 3)],
+)
+def test_no_rung_has_more_than_the_highest(synapses, expected):
+    # Protects the order of the rungs: none may have a mechanism that a higher one lacks.
+    top = Realism(synapses=synapses)
+    assert [brian.on_rung(n, top).synapses for n in range(1, 7)] == expected
+    assert brian.on_rung(6, top) == top
+
+
+def test_the_table_says_what_each_rung_adds(network, counts):
+    # Protects the words of the table where the highest rung is not the usual one.
+    top = Realism(steps_per_bin=5, refractory_ms=6.0, synapses="current", noise_sd_mv=0.5)
+    table = brian.ladder(
+        network, counts[:2], realism=top, device="numpy", bootstrap=0, rng=np.random.default_rng(1), progress=False
+    )
+    assert table["adds"].values.tolist() == [
+        "the exact twin",
+        "physical units",
+        "the time step divided by 5",
+        "a refractory period of 6 ms",
+        "exponential synaptic currents",
+        "nothing",
+        "a background current that makes the potential fluctuate by 0.5 mV",
+    ]
+
+
+def test_a_realism_of_numpy_numbers_can_be_written(network, counts):
+    # Protects the end of a long run: the realism goes into the table as JSON.
+    top = Realism(steps_per_bin=np.int64(2), refractory_ms=np.float32(2.5), threshold_mv=np.float64(-50))
+    assert {type(value) for value in asdict(top).values()} == {int, float, str}
+    assert json.loads(json.dumps(asdict(top)))["refractory_ms"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rungs": 3}, r"rungs is 3; expected numbers among 0, 1, .* rungs=\(3,\) is one rung"),
+        ({"rungs": "3"}, "rungs is '3'; expected numbers among 0, 1"),
+        ({"rungs": [1, "3"]}, "rung is '3'; expected one of 0, 1"),
+        ({"rungs": [True]}, "rung is True"),
+        ({"realism": RUNGS[4]}, r"RUNGS\[4\]\.realism is one"),
+        ({"realism": None}, "realism is None; expected a Realism"),
+    ],
+)
+def test_slips_on_the_ladder_are_refused_by_name(network, counts, change, message):
+    with pytest.raises(InputError, match=message):
+        brian.ladder(network, counts, device="numpy", rng=np.random.default_rng(1), **change)
 
 
 def test_a_rung_that_does_not_fit_is_refused_with_a_way_out(network, counts):

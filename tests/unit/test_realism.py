@@ -129,12 +129,43 @@ def test_a_time_step_too_long_is_refused_with_the_number_that_would_do():
         ({"hidden1": 3.5}, "at -80 and 0 mV, and not 0 mV"),
         ({"hidden1": -0.5}, "at -80 and 0 mV, and not -80 mV"),
         ({"hidden1": float("nan")}, "a finite number"),
+        (0.5, "mean_potential is 0.5; expected a number for hidden1"),
     ],
 )
 def test_conductances_need_a_mean_potential_between_their_reversals(given, named):
     # Protects conductances from a gain that is infinite, negative, or made up.
     with pytest.raises(InputError, match=named):
         realistic(one_synapse(0.5), Realism(steps_per_bin=10, synapses="conductance"), mean_potential=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (RUNGS[4], r"realism is 'Rung'; expected a Realism, or None for the exact twin. RUNGS\[4\]\.realism is one"),
+        (4, r"realism is 4; .* RUNGS\[4\]\.realism is one"),
+        ("current", "realism is 'current'; expected a Realism, or None for the exact twin. RUNGS"),
+    ],
+)
+def test_what_is_no_realism_is_refused_with_the_one_that_was_meant(given, named):
+    # Protects against the slips that are closest to hand: a rung, or its number.
+    with pytest.raises(InputError, match=named):
+        realistic(one_synapse(0.5), given)
+
+
+def test_a_circuit_is_no_network():
+    # Protects the order of changes: the ladder comes first, and deviations go on with its circuits.
+    with pytest.raises(InputError, match="network is 'Circuit'; expected a Network"):
+        realistic(brian.circuit(one_synapse(0.5)), RUNGS[1].realism)
+
+
+def test_a_period_that_no_neuron_needs_is_not_refused():
+    # Protects networks whose neurons all wait longer than the period by themselves.
+    realism = Realism(refractory_ms=2.0)
+    waiting = one_synapse(0.5, refractory_steps=3)
+    assert realistic(waiting, realism).network["hidden1"].refractory_steps == 3
+    mixed = replace(waiting, populations=(*waiting.populations, Population.lif("hidden2", 1, tau_s=0.02)))
+    with pytest.raises(InputError, match=r"refractory_ms is 2\.0"):
+        realistic(mixed, realism)
 
 
 def test_shunting_needs_a_mean_above_rest():

@@ -15,17 +15,18 @@ import brian2
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexsnn.brian.circuit import COUNT, Circuit
+from cortexsnn.brian.biophysics.spike_effects import added_by_spike, hidden_weight
+from cortexsnn.brian.circuit import COUNT, Circuit, SynapseModel, circuit_of
 from cortexsnn.brian.equations import NeuronModel
 from cortexsnn.checks import finite, generator, not_negative, positive
 from cortexsnn.errors import InputError
-from cortexsnn.network import Population, Projection
+from cortexsnn.network import Network, Population, Projection
 
 __all__ = ["adaptation_current", "lesion", "lesion_synapses", "synaptic_noise", "without_delays"]
 
 _MEMBRANE = re.compile(r"^(dv/dt\s*=)([^:\n]*):(.*)$", re.MULTILINE)
 # What flows within the membrane equation: a shift of the potential where that has no unit, else a current.
-_ADAPTING = {
+ADAPTING = {
     "tau": ("- adaptation/tau", "1"),
     "g_L": ("- adaptation/C", "amp"),
 }
@@ -68,7 +69,7 @@ def _drawn(fraction: float, number: int, rng: np.random.Generator | None) -> NDA
     return hit
 
 
-def adaptation_current(circuit: Circuit, population: str, tau_ms: float, kick: float) -> Circuit:
+def adaptation_current(circuit: Circuit | Network, population: str, tau_ms: float, kick: float) -> Circuit:
     """Every spike of a neuron strengthens an outward current, which decays and holds the neuron back.
 
     The current A is constant within a step, so that the membrane stays as exact as it was. With S = 1 in the step of
@@ -83,7 +84,7 @@ def adaptation_current(circuit: Circuit, population: str, tau_ms: float, kick: f
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Network
     population : str
         Spiking population.
     tau_ms : float
@@ -100,7 +101,7 @@ def adaptation_current(circuit: Circuit, population: str, tau_ms: float, kick: f
     ------
     InputError
         If there is no such population, a number is out of its range, or the equations have no membrane that is known
-        here or adapt already.
+        here, adapt already, or lack values of rest and threshold.
 
     Examples
     --------
@@ -111,24 +112,25 @@ def adaptation_current(circuit: Circuit, population: str, tau_ms: float, kick: f
     >>> adapting.neurons["hidden1"].equations.splitlines()[0]
     'dv/dt = (drive - v)/tau - adaptation/tau : 1'
     """
+    circuit = circuit_of(circuit)
     neurons = _spiking(circuit, population, "that adapts")
     positive("tau_ms", tau_ms, "a number of milliseconds above 0")
     not_negative("kick", kick)
     model = circuit.neurons[population]
     known = brian2.Equations(model.equations).names
-    kind = next((name for name in _ADAPTING if name in known), "")
+    kind = next((name for name in ADAPTING if name in known), "")
     equation = _MEMBRANE.search(model.equations)
     if not kind or equation is None or "adaptation" in known:
         raise InputError(f"equations of population '{population}'", model.equations,
                          "a line dv/dt with parameters tau, or C and g_L, and no variable adaptation",
                          "write equations of your own with dataclasses.replace")  # fmt: skip
-    flowing, unit = _ADAPTING[kind]
+    flowing, unit = ADAPTING[kind]
     line = f"{equation[1]}{equation[2].rstrip()} {flowing} :{equation[3]}"
     adapting = replace(
         model,
         equations=model.equations.replace(equation[0], line).rstrip("\n") + "\n" + _ADAPTATION.format(unit=unit),
         reset=f"{model.reset}\nadaptation += kick",
-        initial={**model.initial, "kick": kick * _height(neurons, model), "tau_adaptation": tau_ms * 1e-3},
+        initial={**model.initial, "kick": kick * _height(neurons, model, kind), "tau_adaptation": tau_ms * 1e-3},
         before_decay=f"{model.before_decay}\nadaptation *= exp(-dt/tau_adaptation)".lstrip("\n"),
         memory=(*model.memory, "adaptation"),
     )
@@ -136,16 +138,19 @@ def adaptation_current(circuit: Circuit, population: str, tau_ms: float, kick: f
     return _changed(circuit.with_neurons({population: adapting}), words)
 
 
-def _height(population: Population, model: NeuronModel) -> NDArray[np.float64]:
+def _height(population: Population, model: NeuronModel, kind: str) -> NDArray[np.float64]:
     """From rest to threshold, without unit; or in physical units, the current that holds a neuron there, in amperes."""
-    values = model.initial
-    if "g_L" not in values:
+    if kind == "tau":
         return population.threshold
-    threshold = values["V_T"] if "V_T" in values else values["V_T_rest"]
-    return np.broadcast_to((np.asarray(threshold) - values["E_L"]) * values["g_L"], population.size)
+    values = model.initial
+    threshold = "V_T_rest" if "V_T_rest" in brian2.Equations(model.equations).names else "V_T"
+    needed = ("E_L", threshold, "g_L")
+    if any(name not in values for name in needed):
+        raise InputError(f"initial of population '{population.name}'", sorted(values), f"values of {', '.join(needed)}")
+    return np.broadcast_to((np.asarray(values[threshold]) - values["E_L"]) * values["g_L"], population.size)
 
 
-def synaptic_noise(circuit: Circuit, cv: float, projections: Collection[str] | None = None) -> Circuit:
+def synaptic_noise(circuit: Circuit | Network, cv: float, projections: Collection[str] | None = None) -> Circuit:
     """The effect of every spike on every target varies: weights are multiplied by 1 + cv*randn(), anew each time.
 
     The mean drive stays. A draw below -1/cv turns the sign of a weight, which for a cv up to 0.3 happens once in two
@@ -153,7 +158,7 @@ def synaptic_noise(circuit: Circuit, cv: float, projections: Collection[str] | N
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Network
     cv : float
         Standard deviation of the effect of a spike, divided by its mean.
     projections : collection of str, optional
@@ -177,6 +182,7 @@ def synaptic_noise(circuit: Circuit, cv: float, projections: Collection[str] | N
     >>> synaptic_noise(circuit(network), 0.2).synapses["input_to_hidden1"].code("")
     'v_post += w*(1 + 0.2*randn())'
     """
+    circuit = circuit_of(circuit)
     not_negative("cv", cv)
     network = circuit.network
     names = [p.name for p in network.projections if network[p.target].kind == "lif"]
@@ -192,12 +198,14 @@ def synaptic_noise(circuit: Circuit, cv: float, projections: Collection[str] | N
     )
 
 
-def lesion(circuit: Circuit, population: str, fraction: float = 1.0, rng: np.random.Generator | None = None) -> Circuit:
+def lesion(
+    circuit: Circuit | Network, population: str, fraction: float = 1.0, rng: np.random.Generator | None = None
+) -> Circuit:
     """Silence a population, or a random part of it: the neurons still receive, and never fire.
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Network
     population : str
         Spiking population.
     fraction : float
@@ -223,6 +231,7 @@ def lesion(circuit: Circuit, population: str, fraction: float = 1.0, rng: np.ran
     >>> lesioned.neurons["hidden1"].threshold, lesioned.changes
     ('(v > theta) and silenced < 0.5', ('2 of 4 neurons of hidden1 silenced',))
     """
+    circuit = circuit_of(circuit)
     neurons = _spiking(circuit, population, "to silence")
     hit = _drawn(_fraction(fraction), neurons.size, rng)
     model = circuit.neurons[population]
@@ -240,13 +249,13 @@ def lesion(circuit: Circuit, population: str, fraction: float = 1.0, rng: np.ran
 
 
 def lesion_synapses(
-    circuit: Circuit, projection: str, fraction: float = 1.0, rng: np.random.Generator | None = None
+    circuit: Circuit | Network, projection: str, fraction: float = 1.0, rng: np.random.Generator | None = None
 ) -> Circuit:
     """Take a random part of the synapses of a projection away; the others stay as strong as they were.
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Network
     projection : str
         By its name, such as ``"hidden1_to_hidden2"``.
     fraction : float
@@ -272,6 +281,7 @@ def lesion_synapses(
     >>> lesioned.synapses["input_to_hidden1"].weights["w"].ravel()
     array([0.8, 0. , 0.8, 0.8])
     """
+    circuit = circuit_of(circuit)
     hit = _projection(circuit, projection)
     gone = _drawn(_fraction(fraction), hit.weight.size, rng).reshape(hit.weight.shape)
     model = circuit.synapses[projection]
@@ -280,7 +290,7 @@ def lesion_synapses(
     return _changed(circuit.with_synapses({projection: replace(model, weights=left)}), words)
 
 
-def without_delays(circuit: Circuit) -> Circuit:
+def without_delays(circuit: Circuit | Network) -> Circuit:
     """Let every spike arrive as early as it can: in its own step, or in the next one where it leads back.
 
     Synapses of one pair of neurons with several delays become one with the sum of their weights, so that the drive of
@@ -288,7 +298,7 @@ def without_delays(circuit: Circuit) -> Circuit:
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Network
 
     Returns
     -------
@@ -304,13 +314,27 @@ def without_delays(circuit: Circuit) -> Circuit:
     >>> early.weight.item(), early.delay_steps
     (0.75, (0,))
     """
+    circuit = circuit_of(circuit)
     network = circuit.network
     projections, synapses, delayed = [], {}, 0
     for given in network.projections:
         model, shortest = circuit.synapses[given.name], 0 if network.is_feedforward(given) else 1
         delayed += max(given.delay_steps) > shortest
         projections.append(replace(given, weight=given.weight.sum(axis=0, keepdims=True), delay_steps=(shortest,)))
-        summed = {name: values.sum(axis=0, keepdims=True) for name, values in model.weights.items()}
-        synapses[given.name] = replace(model, weights=summed)
+        synapses[given.name] = model if len(given.delay_steps) == 1 else _added_up(model, given)
     early = replace(circuit, network=replace(network, projections=tuple(projections)), synapses=synapses)
     return _changed(early, f"no delays: the shortest possible in {delayed} of {len(projections)} projections")
+
+
+def _added_up(model: SynapseModel, projection: Projection) -> SynapseModel:
+    """One synapse for all that a pair of neurons has with several delays."""
+    summed = frozenset[str]().union(*(weights for _, weights in added_by_spike(model, projection)))
+    if not summed:
+        raise hidden_weight(model, projection)
+    weights = {}
+    for name, values in model.weights.items():
+        if name not in summed and np.any(values != values[:1]):
+            raise InputError(f"{name} in the synapses of '{projection.name}'", values, "one value for all delays",
+                             "only weights can be added up")  # fmt: skip
+        weights[name] = values.sum(axis=0, keepdims=True) if name in summed else values[:1]
+    return replace(model, weights=weights)

@@ -53,8 +53,13 @@ _FROM_ESTIMATE = {
 
 def _checked(circuits: Mapping[str, Circuit | Network]) -> dict[str, Circuit]:
     """Circuits of the same layers on input of the same time step."""
+    if not isinstance(circuits, Mapping):
+        raise InputError("circuits", type(circuits).__name__, "names with circuits", 'such as {"twin": network}')
     if not circuits:
         raise InputError("circuits", {}, "at least one")
+    for name, one in circuits.items():
+        if not isinstance(one, Circuit | Network):
+            raise InputError(f"circuit '{name}'", type(one).__name__, "a Circuit or Network")
     checked = {str(name): circuit_of(one) for name, one in circuits.items()}
     first = next(iter(checked.values()))
     if not first.network.hidden:

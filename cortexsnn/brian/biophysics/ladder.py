@@ -12,7 +12,7 @@ import xarray as xr
 
 from cortexsnn.brian.biophysics.effects import Input, effects
 from cortexsnn.brian.biophysics.physical import mean_potential, realistic
-from cortexsnn.brian.biophysics.realism import RUNGS, Realism
+from cortexsnn.brian.biophysics.realism import RUNGS, SYNAPSES, Realism, require_realism
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, spike_inputs
 
@@ -21,6 +21,7 @@ __all__ = ["ladder", "on_rung"]
 _SWITCHES = ("steps_per_bin", "refractory_ms", "synapses", "noise_sd_mv")
 _TOP = RUNGS[max(RUNGS)].realism or Realism()
 _CALIBRATING_TRIALS = 10
+_NUMBERS = ", ".join(map(str, RUNGS))
 
 
 def on_rung(rung: int, top: Realism = _TOP) -> Realism | None:
@@ -41,7 +42,7 @@ def on_rung(rung: int, top: Realism = _TOP) -> Realism | None:
     Raises
     ------
     InputError
-        If there is no such rung.
+        If there is no such rung, or the highest one is no `Realism`.
 
     Examples
     --------
@@ -49,15 +50,35 @@ def on_rung(rung: int, top: Realism = _TOP) -> Realism | None:
     >>> on_rung(2, half).steps_per_bin, on_rung(2, half).refractory_ms, on_rung(4, half).synapses
     (20, 0.0, 'current')
     """
-    if rung not in RUNGS:
-        raise InputError("rung", rung, f"one of {', '.join(map(str, RUNGS))}")
-    usual = RUNGS[rung].realism
+    if isinstance(rung, bool) or not isinstance(rung, int | np.integer) or rung not in RUNGS:
+        raise InputError("rung", rung, f"one of {_NUMBERS}")
+    require_realism(top)
+    usual = RUNGS[int(rung)].realism
     if usual is None:
         return None
     # A switch that this rung has as the highest one has it is on; any other is as this rung has it.
-    return replace(
-        top, **{name: getattr(usual, name) for name in _SWITCHES if getattr(usual, name) != getattr(_TOP, name)}
-    )
+    off = {name: getattr(usual, name) for name in _SWITCHES if getattr(usual, name) != getattr(_TOP, name)}
+    # Kinds of synapses have an order, and no rung goes beyond the highest.
+    synapses = min(usual.synapses, top.synapses, key=SYNAPSES.index)
+    return replace(top, **{**off, "synapses": synapses})
+
+
+def _adds(rung: int, top: Realism) -> str:
+    """What one rung adds to the one below it, in words."""
+    here, below, usual = on_rung(rung, top), on_rung(max(rung - 1, 0), top), RUNGS[rung]
+    if here is None or below is None or usual.realism is None:
+        return usual.adds
+    switched = [name for name in _SWITCHES if getattr(here, name) != getattr(below, name)]
+    if not switched:
+        return "nothing"
+    if all(getattr(here, name) == getattr(usual.realism, name) for name in switched):
+        return usual.adds
+    words = {
+        "steps_per_bin": f"the time step divided by {here.steps_per_bin}",
+        "refractory_ms": f"a refractory period of {here.refractory_ms:g} ms",
+        "noise_sd_mv": f"a background current that makes the potential fluctuate by {here.noise_sd_mv:g} mV",
+    }
+    return ", ".join(words[name] for name in switched)
 
 
 def ladder(
@@ -95,7 +116,8 @@ def ladder(
     Returns
     -------
     xarray.Dataset
-        As of `cortexsnn.brian.effects`, on ``rung`` and ``layer``, with what each rung adds (``adds``).
+        As of `cortexsnn.brian.effects`, on ``rung`` and ``layer``, with what each rung adds to the one below it,
+        whether that is among the rungs or not (``adds``).
         `cortexsnn.plotting.ladder` draws it.
 
     Raises
@@ -112,16 +134,18 @@ def ladder(
     >>> table["adds"].values.tolist(), table["agreement"].values.ravel()
     (['the exact twin', 'physical units'], array([1., 1.]))
     """
-    chosen = sorted({0, *rungs})
-    descriptions = {number: on_rung(number, realism) for number in chosen}
+    if isinstance(rungs, str) or not isinstance(rungs, Iterable):
+        raise InputError("rungs", rungs, f"numbers among {_NUMBERS}", "rungs=(3,) is one rung")
+    descriptions = {int(rung): on_rung(rung, realism) for rung in (0, *rungs)}
+    chosen = sorted(descriptions)
     inputs = spike_inputs(network, counts if calibration is None else calibration)
     few = {name: one.counts(range(min(_CALIBRATING_TRIALS, one.trials)), range(one.steps))
            for name, one in inputs.items()}  # fmt: skip
     means = mean_potential(network, few)
-    circuits = {str(n): realistic(network, one, mean_potential=means) for n, one in descriptions.items()}
+    circuits = {str(n): realistic(network, descriptions[n], mean_potential=means) for n in chosen}
     table = effects(circuits, counts, rng=rng, **measuring)
     return (
         table.rename(circuit="rung")
-        .assign_coords(rung=chosen, adds=("rung", [RUNGS[number].adds for number in chosen]))
+        .assign_coords(rung=chosen, adds=("rung", [_adds(number, realism) for number in chosen]))
         .assign_attrs(realism=json.dumps(asdict(realism)), mean_potential=json.dumps(means))
     )

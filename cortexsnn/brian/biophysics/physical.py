@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from cortexsnn import reference
 from cortexsnn.brian.biophysics.physical_models import physical_neuron, physical_synapse, start
-from cortexsnn.brian.biophysics.realism import Realism
+from cortexsnn.brian.biophysics.realism import Realism, require_realism
 from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit, synapse_model
 from cortexsnn.brian.equations import NeuronModel, neuron_model, parameters
 from cortexsnn.checks import number
@@ -121,8 +121,8 @@ def realistic(
     Raises
     ------
     InputError
-        If a time step is too long for the refractory period or the synapses, or conductances lack a mean potential
-        between their reversal potentials.
+        If the network or the realism is none, a time step is too long for the refractory period or the synapses, or
+        conductances lack a mean potential between their reversal potentials.
 
     Notes
     -----
@@ -150,9 +150,12 @@ def realistic(
     >>> realistic(network, RUNGS[4].realism).synapses["input_to_hidden1"].weights["w_excitatory"].round(12)
     array([[[5.8e-10]]])
     """
+    if not isinstance(network, Network):
+        raise InputError("network", type(network).__name__, "a Network", "other changes come after this one")
     if realism is None:
         return circuit(network)
-    realism.require_steps(network.dt_s)
+    require_realism(realism, "a Realism, or None for the exact twin")
+    realism.require_steps(network.dt_s, {p.refractory_steps for p in network.hidden})
     means_mv = _means_mv(network, realism, mean_potential)
     fine = fine_network(network, realism)
     late = {q.target for q in network.projections if not network.is_feedforward(q)}
@@ -199,8 +202,9 @@ def _means_mv(network: Network, realism: Realism, given: Mapping[str, float] | N
     if realism.synapses != "conductance":
         return {}
     names = [p.name for p in network.hidden]
-    if given is None or sorted(given) != sorted(names):
-        raise InputError("mean_potential", None if given is None else sorted(given), f"a number for {', '.join(names)}",
+    if not isinstance(given, Mapping) or set(given) != set(names):
+        raise InputError("mean_potential", list(given) if isinstance(given, Mapping) else given,
+                         f"a number for {', '.join(names)}",
                          "cortexsnn.brian.mean_potential(network, counts) computes it of some trials")  # fmt: skip
     means = {}
     for name in names:

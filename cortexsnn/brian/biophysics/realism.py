@@ -7,15 +7,15 @@ A rung adds one thing to the rung before it. As each is a value of the same froz
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from cortexsnn.checks import choice, not_negative, number, positive, whole
 from cortexsnn.errors import InputError
 
-__all__ = ["RUNGS", "SYNAPSES", "Realism", "Rung"]
+__all__ = ["RUNGS", "SYNAPSES", "Realism", "Rung", "require_realism"]
 
 SYNAPSES = ("delta", "current", "conductance")
 
@@ -84,14 +84,20 @@ class Realism:
     noise_tau_ms: float = 5.0
 
     def __post_init__(self) -> None:
-        whole("steps_per_bin", self.steps_per_bin, 1)
         choice("synapses", self.synapses, SYNAPSES)
+        # Kept as plain numbers, which JSON takes, whatever kind of number they came as.
+        plain: dict[str, int | float | str] = {
+            "steps_per_bin": whole("steps_per_bin", self.steps_per_bin, 1),
+            "synapses": str(self.synapses),
+        }
         for name in ("refractory_ms", "noise_sd_mv"):
-            not_negative(name, getattr(self, name))
+            plain[name] = not_negative(name, getattr(self, name))
         for name in ("capacitance_pf", "tau_excitatory_ms", "tau_inhibitory_ms", "noise_tau_ms"):
-            positive(name, getattr(self, name), "a number above 0")
+            plain[name] = float(positive(name, getattr(self, name), "a number above 0"))
         for name in ("resting_mv", "threshold_mv", "reversal_excitatory_mv", "reversal_inhibitory_mv"):
-            number(name, getattr(self, name))
+            plain[name] = number(name, getattr(self, name))
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
         if self.threshold_mv <= self.resting_mv:
             raise InputError("threshold_mv", self.threshold_mv, f"more than the resting {self.resting_mv:g} mV")
         if self.synapses == "conductance":
@@ -139,13 +145,16 @@ class Realism:
         # A millionth of a step less, so that 2 ms are 20 steps of 0.1 ms in floating point too.
         return max(own, math.ceil(self.refractory_ms * 1e-3 / dt_s - 1e-6) - 1)
 
-    def require_steps(self, trained_dt_s: float) -> None:
+    def require_steps(self, trained_dt_s: float, trained: Collection[int] = (0,)) -> None:
         """Refuse a time step that is too long for what shall happen within it.
 
         Parameters
         ----------
         trained_dt_s : float
             Time step of the network in seconds.
+        trained : collection of int
+            Refractory steps of the spiking populations of the network. One step of training and more are longer than
+            any period that is shorter than a step of the circuit.
 
         Raises
         ------
@@ -154,7 +163,7 @@ class Realism:
             message says how many steps would do.
         """
         dt_ms = trained_dt_s * 1e3 / self.steps_per_bin
-        if 0 < self.refractory_ms < dt_ms * (1 - 1e-6):
+        if 0 < self.refractory_ms < dt_ms * (1 - 1e-6) and 0 in trained:
             raise InputError("refractory_ms", self.refractory_ms, f"at least the time step of {dt_ms:g} ms, or 0",
                              f"take steps_per_bin >= {_enough(trained_dt_s, self.refractory_ms)}")  # fmt: skip
         if self.synapses == "delta":
@@ -213,3 +222,32 @@ RUNGS: Mapping[int, Rung] = _rungs()
 >>> [number for number, rung in RUNGS.items() if rung.realism and rung.realism.synapses == "delta"]
 [1, 2, 3]
 """
+
+
+def require_realism(given: Any, expected: str = "a Realism") -> None:
+    """Refuse what is no `Realism`, such as a rung or its number.
+
+    Parameters
+    ----------
+    given : object
+    expected : str
+        What would do.
+
+    Raises
+    ------
+    InputError
+        If it is none; the message says where to find one.
+
+    Examples
+    --------
+    >>> require_realism(RUNGS[4])
+    Traceback (most recent call last):
+    ...
+    cortexsnn.errors.InputError: realism is 'Rung'; expected a Realism. RUNGS[4].realism is one
+    """
+    if isinstance(given, Realism):
+        return
+    number_given = given if isinstance(given, int) else None
+    meant = next((n for n, r in RUNGS.items() if r.realism and (given is r or number_given == n)), max(RUNGS))
+    shown = "Rung" if isinstance(given, Rung) else given
+    raise InputError("realism", shown, expected, f"RUNGS[{meant}].realism is one")
