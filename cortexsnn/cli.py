@@ -99,6 +99,8 @@ def _simulate(options: argparse.Namespace) -> None:
 
     if options.input == "test" and options.like:
         raise InputError("--like", options.like, "--input spontaneous with it", "test trials are as long as they are")
+    if options.input == "test" and options.measure:
+        raise InputError("--measure", options.measure, "--input spontaneous with it", "test trials are of no study")
     network, dataset = _network_and_data(options)
     seed = None
     if options.input == "test":

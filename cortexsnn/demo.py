@@ -169,12 +169,19 @@ def _remember(path: Path, data: str, settings: _Settings) -> None:
     way_out = f"remove {path.parent}, or choose another folder with --out"
     try:
         then = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name in now if then[name] != now[name]]
-    except (ValueError, KeyError, TypeError):
-        raise InputError("settings of the demo", str(path), "a file that cortexsnn demo wrote", way_out) from None
+    except ValueError:
+        then = None
+    if not isinstance(then, dict):
+        raise InputError("settings of the demo", str(path), "a file that cortexsnn demo wrote", way_out)
+    # Settings that an older version did not write are None.
+    differing = [name for name in now if then.get(name) != now[name]]
     if differing:
-        name = differing[0]
-        raise InputError(f"{name} of the demo in {path.parent}", then[name], f"{now[name]!r}, as now", way_out)
+        old, new = ([of.get(name) for name in differing] for of in (then, now))
+        given = old if len(old) > 1 else old[0]
+        expected = ", ".join(map(repr, new))
+        raise InputError(
+            f"{' and '.join(differing)} of the demo in {path.parent}", given, f"{expected}, as now", way_out
+        )
 
 
 def run_demo(data: str, out: str | Path, *, seeds: int = 3) -> None:

@@ -8,9 +8,10 @@ Every function writes its result under a temporary name and renames it, so that 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from cortexsnn import brian, cortex, datasets, recording, reference, timescales
 from cortexsnn.brian.agreement import compare_classes
 from cortexsnn.checks import choice
+from cortexsnn.cortex.matching import repeatable_protocol
 from cortexsnn.datasets import Dataset
 from cortexsnn.datasets.lazy_counts import LazyCounts
 from cortexsnn.decoding import accuracy, decode
@@ -46,6 +48,9 @@ USUAL_TABLE = "murray2014"
 USUAL_TRIALS = 200
 _BURN_IN_IN_TAU, _WINDOW_IN_TAU = 2.0, 5.0
 _MOST_DIFFERENCE = 1e-9
+# Random numbers of the input are drawn at once, in float64.
+_MOST_BYTES = 4e9
+_FEWEST_BINS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +101,17 @@ def task_trials(dataset: Dataset, trials: int | None = None) -> Trials:
     return Trials(split.counts, split.labels, dataset.scored_steps)
 
 
+def _needed_steps(how: Mapping[str, Any], dt_ms: float) -> int:
+    """Time steps that the estimator of a study needs of a trial."""
+    settings = how["settings"]
+    bin_ms = float(settings.get("bin_ms", timescales.usual_bin_ms(how["estimator"], dt_ms)))
+    bin_steps = max(1, round(bin_ms / dt_ms))
+    lags = settings.get("max_lag_ms")
+    bins = _FEWEST_BINS if lags is None else int(np.ceil(lags / (bin_steps * dt_ms) - 1e-9)) + 2
+    segment = int(np.ceil(1000.0 * settings.get("segment_s", 0.0) / dt_ms - 1e-9))
+    return max(bins * bin_steps, segment)
+
+
 def spontaneous_trials(
     network: Network,
     dataset: Dataset,
@@ -107,7 +123,8 @@ def spontaneous_trials(
     """Input at the mean rate of every training channel, without structure, long enough for layers and study.
 
     Each trial has a burn-in of twice the slowest membrane time constant, then a window of five times it, or, with a
-    study, of as many of its longest trials as that takes, so that each holds one or several of them.
+    study, of as many of its longest trials as that takes, so that each holds one or several of them. Of a study of
+    unknown trials it is long enough for its lags or segments, at least 12 bins.
 
     Parameters
     ----------
@@ -130,8 +147,8 @@ def spontaneous_trials(
     Raises
     ------
     InputError
-        If the network has no spiking layer, there is not at least one trial, the training split has no spikes, or the
-        table has several measures.
+        If the network has no spiking layer, there is not at least one trial, the training split has no spikes, the
+        table has several measures or one that no estimator repeats, or the input is too large to be drawn.
 
     Examples
     --------
@@ -150,7 +167,7 @@ def spontaneous_trials(
         raise InputError("spiking populations of the network", [], "at least one, whose activity can be measured")
     dt_ms, slowest_ms = 1000.0 * network.dt_s, 1000.0 * max(float(p.tau_s.max()) for p in network.hidden)
     burn_in, window = (int(np.ceil(n * slowest_ms / dt_ms - 1e-9)) for n in (_BURN_IN_IN_TAU, _WINDOW_IN_TAU))
-    how = {} if study is None else cortex.protocol(study)
+    how = {} if study is None else repeatable_protocol(study)
     name = "" if study is None else str(study.attrs.get("table", ""))
     pieces, reason = 1, []
     if how.get("trial_ms"):
@@ -161,12 +178,23 @@ def spontaneous_trials(
         reason.append(f"each holds {pieces} of {longest_ms:g} ms as in {name}")
         if _WINDOW_IN_TAU * slowest_ms > longest_ms:
             reason.append(f"which is short for membrane time constants of up to {slowest_ms:.0f} ms")
+    elif how and _needed_steps(how, dt_ms) > window:
+        window = _needed_steps(how, dt_ms)
+        reason.append(f"each has {window * dt_ms:.10g} ms, which {how['estimator']} of {name} needs")
     if trials is None:
-        known = how.get("trials") if how.get("trial_ms") else None
-        trials = USUAL_TRIALS if known is None else int(known)
+        known = how.get("trials")
+        trials = int(known) if known is not None and how.get("trial_ms") else USUAL_TRIALS
         if name:
-            reason.append(f"how many {name} had is not known" if known is None else f"{name} had {trials}")
-    counts = datasets.spontaneous(dataset.train, -(-trials // pieces), burn_in + window, rng)
+            length = "" if how.get("trial_ms") else ", of unknown length"
+            reason.append(f"how many {name} had is not known" if known is None else f"{name} had {known}{length}")
+    number, steps = -(-trials // pieces), burn_in + window
+    size = 8.0 * number * steps * dataset.channels
+    if size > _MOST_BYTES:
+        raise InputError("size of the input", f"{size / 1e9:.3g} GB",
+                         f"at most {_MOST_BYTES / 1e9:g} GB: it is {number} trials of {steps * dt_ms / 1000:g} s on "
+                         f"{dataset.channels} channels",
+                         "take fewer with --trials, or a study of shorter ones")  # fmt: skip
+    counts = datasets.spontaneous(dataset.train, number, steps, rng)
     return Trials(counts, burn_in_steps=burn_in, reason="; ".join(reason))
 
 

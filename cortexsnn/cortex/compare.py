@@ -25,6 +25,7 @@ from cortexsnn.cortex.comparing.networks import LAYERS_FOR_TEST, layer_part, net
 from cortexsnn.cortex.comparing.pairing import by_name, conditions_of, contrasts_of
 from cortexsnn.cortex.protocols import protocol_difference
 from cortexsnn.cortex.statistics import LARGEST_EXACT_ARRANGEMENTS, LARGEST_EXACT_FLIPS, LARGEST_EXACT_N, METHODS
+from cortexsnn.cortex.statistics.inputs import several
 from cortexsnn.cortex.tables import rows
 from cortexsnn.errors import InputError
 from cortexsnn.results import load_dataset, save_dataset
@@ -51,7 +52,9 @@ def _warning(protocol: list[str], table: str) -> str:
     }
     number = {verdict: protocol.count(verdict) for verdict in words}
     parts = [
-        f"{number[verdict]} of {len(protocol)} networks were {words[verdict]}" for verdict in words if number[verdict]
+        f"{found} of {several(len(protocol), 'network')} {'was' if found == 1 else 'were'} {words[verdict]}"
+        for verdict, found in number.items()
+        if found
     ]
     return f"{'; '.join(parts)} (see protocol_note)" if parts else ""
 

@@ -10,14 +10,15 @@ import numpy as np
 import xarray as xr
 
 from cortexsnn import timescales
-from cortexsnn.checks import Values, generator, positive, whole
+from cortexsnn.checks import Values, generator, not_negative, positive, whole
 from cortexsnn.cortex.protocols import protocol_difference
+from cortexsnn.cortex.statistics.inputs import several
 from cortexsnn.cortex.tables import protocol, rows
 from cortexsnn.errors import InputError
 from cortexsnn.timescales import Protocol, RecordedSpikes, SpikeTrains
 from cortexsnn.timescales.counts import whole_steps
 
-__all__ = ["measure_like"]
+__all__ = ["measure_like", "repeatable_protocol"]
 
 Trains = SpikeTrains | RecordedSpikes
 _KEPT = ("source", "network", "input", "burn_in_ms")
@@ -42,6 +43,8 @@ class _Source:
 
 
 def _source(data: Any, start_ms: float | None) -> _Source:
+    if start_ms is not None:
+        not_negative("start_ms", start_ms)
     if isinstance(data, xr.DataTree):
         names = [name for name, node in data.children.items() if node.attrs.get("kind") == "lif"]
         if not names:
@@ -82,7 +85,8 @@ def _chosen_length(source: _Source, lengths: list[float], trial_ms: float, longe
     if lengths and min(lengths) < trial_ms < max(lengths) and not np.isclose(trial_ms, lengths).any():
         listed = ", ".join(f"{length:.10g}" for length in lengths)
         words = (f"no data set of the study has trials of {trial_ms:.10g} ms (but of {listed} ms)",)
-    return _Length(trial_ms / 1000.0, True, words)
+    of_study = bool(lengths) and min(lengths) * (1 - _ROUNDING) <= trial_ms <= max(lengths) * (1 + _ROUNDING)
+    return _Length(trial_ms / 1000.0, of_study, words)
 
 
 def _length(source: _Source, lengths: list[float], trial_ms: float | None) -> _Length:
@@ -102,6 +106,9 @@ def _length(source: _Source, lengths: list[float], trial_ms: float | None) -> _L
             "record longer"
         )
     if not held:
+        shortest_ms = 1000.0 * float(source.layers[0].durations_s.min())
+        if source.pieces_s.min() <= 0:
+            raise InputError("start_ms", source.start_ms, f"less than the {shortest_ms:.10g} ms of the shortest trial")
         return _Length(float(source.pieces_s.min()), False, tuple(words))
     wanted, ms = held[-1], in_steps[held[-1]]
     if not np.isclose(wanted, ms):
@@ -120,7 +127,8 @@ def _trials(source: _Source, length_s: float, known: Any, trials: int | None) ->
     available, short = int(pieces.sum()), int((pieces == 0).sum())
     words = []
     if short:
-        words.append(f"{short} of {pieces.size} trials of the recording are shorter than {1000 * length_s:.10g} ms")
+        found = f"{short} of {several(pieces.size, 'trial')} of the recording {'is' if short == 1 else 'are'}"
+        words.append(f"{found} shorter than {1000 * length_s:.10g} ms")
     if trials is not None:
         return whole("trials", trials, 1), words
     if known is None:
@@ -145,8 +153,10 @@ def _cut(
     exactly, at_most = neurons
     for layer in source.layers:
         active = int((layer.rates_hz > 0).sum())
-        if active < layer.neurons.size:
-            words.append(f"'{layer.name}': {layer.neurons.size - active} of {layer.neurons.size} neurons are silent")
+        silent = layer.neurons.size - active
+        if silent:
+            found = f"{silent} of {several(layer.neurons.size, 'neuron')} {'is' if silent == 1 else 'are'} silent"
+            words.append(f"'{layer.name}': {found}")
         if not active:
             none = np.zeros(0, dtype=np.int64)
             durations_s = np.full(trials, length_s)
@@ -171,6 +181,42 @@ def _caution(measured: xr.Dataset, of_study: bool) -> str:
         return f"{rule}: {long.sum()} of {np.isfinite(tau_ms).sum()} neurons"
     names = measured["layer"].to_numpy().astype(str)
     return f"{rule}: {', '.join(f'{name} ({tau:.0f} ms)' for name, tau in zip(names[long], tau_ms[long], strict=True))}"
+
+
+def repeatable_protocol(table: xr.Dataset) -> dict[str, Any]:
+    """How the timescales of a table were measured, if an estimator of this package can repeat it.
+
+    Parameters
+    ----------
+    table : xarray.Dataset
+        Of `cortexsnn.cortex.load` or `cortexsnn.cortex.register`, of one measure.
+
+    Returns
+    -------
+    dict
+        Of `cortexsnn.cortex.protocol`.
+
+    Raises
+    ------
+    InputError
+        If it is no table or one of several measures, or no estimator of this package can repeat it.
+
+    Examples
+    --------
+    >>> from cortexsnn.cortex import load
+    >>> repeatable_protocol(load("murray2014"))["estimator"]
+    'pearson_trials'
+    """
+    if not isinstance(table, xr.Dataset):
+        raise InputError("table", table, "a table", "cortex.load('murray2014') gives one, cortex.register that of a "
+                         "file of your own")  # fmt: skip
+    how = dict(protocol(table))
+    if how.get("estimator") is None:
+        way_out = "--like none measures without a study" + ("" if how else ", or put a protocol into its JSON file")
+        reason = str(how.get("difference", "the table does not say how it was measured"))
+        raise InputError(f"measure of table '{table.attrs.get('table', '')}'", str(table["measure"].to_numpy()[0]),
+                         "one that an estimator of this package can repeat", f"{reason}; {way_out}")  # fmt: skip
+    return how
 
 
 def measure_like(
@@ -254,13 +300,9 @@ def measure_like(
     trials of 1000 ms (study: 500 to 1000 ms)
     """
     generator(rng)
-    one = table if measure is None else rows(table, measure=measure)
-    how = protocol(one)
+    one = rows(table, measure=measure) if measure is not None and isinstance(table, xr.Dataset) else table
+    how = repeatable_protocol(one)
     name = str(one["measure"].to_numpy()[0])
-    if how.get("estimator") is None:
-        reason = how.get("difference", "the table does not say how it was measured")
-        raise InputError(f"measure of table '{table.attrs.get('table', '')}'", name,
-                         "one that an estimator of this package can repeat", str(reason))  # fmt: skip
     source = _source(data, start_ms)
     length = _length(source, list(how.get("trial_ms") or []), trial_ms)
     number, too_many = _trials(source, length.seconds, how.get("trials") if length.of_study else None, trials)
@@ -276,14 +318,13 @@ def measure_like(
             chosen["bin_ms"] = _nearest(float(chosen.get("bin_ms", usual_ms)), source.step_ms)
     measured = timescales.estimate(
         cut, how["estimator"], per=how["per"], bootstrap=bootstrap, rng=rng, progress=progress, **chosen
-    )
+    ).assign_attrs(source.about)
     found = protocol_difference(measured, one)
     own = [f"{key} {value} (not known of the study)" for key, value in settings.items() if key not in how["settings"]]
     rates = "" if rate_hz is not None else "rates of the study are not known: spikes were not thinned"
     said = (*found.differs, *found.unknown, *length.words, *too_many, *silent, rates, *own)
     return measured.assign_attrs(
         {
-            **source.about,
             "start_ms": source.start_ms,
             "protocol_table": str(table.attrs.get("table", "")),
             "protocol_measure": name,

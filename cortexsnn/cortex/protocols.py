@@ -85,9 +85,10 @@ def _window(how: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[list
         return [], [], ["length of trials of the study"]
     if found is None:
         return [], [], ["length of trials of the network"]
-    # A window is made of whole bins.
-    slack = float(attributes.get("bin_ms", 0.0))
-    if min(lengths) - slack <= float(found) <= max(lengths) + 1e-6:
+    # A window is made of whole bins: at least as many as the shortest trials of the study hold.
+    bin_ms = float(attributes.get("bin_ms", 0.0))
+    shortest = np.floor(min(lengths) / bin_ms + 1e-9) * bin_ms if bin_ms > 0 else min(lengths)
+    if shortest - 1e-6 <= float(found) <= max(lengths) + 1e-6:
         return [f"trials of {float(found):.10g} ms (study: {_listed(lengths)} ms)"], [], []
     return [], [f"trials of {float(found):.10g} ms (study: {_listed(lengths)} ms)"], []
 
@@ -122,6 +123,14 @@ def _counts(how: Mapping[str, Any], measured: xr.Dataset, table: xr.Dataset) -> 
         what = "neuron" if max(neurons) == 1 else "neurons"
         (same if inside else differs).append(f"{_listed(neurons)} {what} of a layer (study: {_listed(n)} of an area)")
     return same, differs, unknown
+
+
+def _driven(measured: xr.Dataset, table: xr.Dataset) -> list[str]:
+    """That a stimulus of the task drove the activity, whose structure is in the timescales too."""
+    if measured.attrs.get("input") != "test":
+        return []
+    said = str(table.attrs.get("measured", "")).rstrip(".") or "not known to be of such trials"
+    return [f"driven by test trials (the study: {said})"]
 
 
 def _is_of_signals(measured: xr.Dataset) -> bool:
@@ -170,6 +179,7 @@ def protocol_difference(measured: xr.Dataset, table: xr.Dataset) -> ProtocolDiff
     modality = str(table.attrs.get("modality", "unknown"))
     if modality in ("field", "fmri", "model") or (modality == "spikes" and _is_of_signals(measured)):
         differs.append(f"{'signals' if _is_of_signals(measured) else 'spikes'} (study: {modality})")
+    differs += _driven(measured, table)
     if known["estimator"] == how["estimator"]:
         same.append(f"estimator {how['estimator']}")
         equal, other = _settings(how, known)

@@ -14,7 +14,7 @@ from cortexsnn.cortex.statistics.inputs import SIGNIFICANT, several
 from cortexsnn.cortex.table_protocol import protocol_text
 from cortexsnn.errors import InputError
 
-__all__ = ["ABOUT", "MODALITIES", "attributes_of", "note_of", "what_it_cannot_show"]
+__all__ = ["ABOUT", "MODALITIES", "attributes_of", "note_of", "what_an_order_cannot_show", "what_it_cannot_show"]
 
 MODALITIES = ("spikes", "field", "fmri", "model", "anatomy", "unknown")
 _WORDS = ("title", "doi", "measured", "species", "n", "unit", "obtained", "licence")
@@ -23,17 +23,34 @@ ABOUT = (*_WORDS, "modality", "traps", "protocol", "bibtex", "columns")
 _MOST_TO_COUNT = 2 / SIGNIFICANT
 
 
-def _of_one_order(places: Sequence[float]) -> str:
-    """What so few areas that are in one order cannot show."""
+def what_an_order_cannot_show(places: Sequence[float], others: Sequence[float] | None = None) -> str:
+    """What so few areas that are in one order cannot show, in words; empty if there is nothing to say.
+
+    Parameters
+    ----------
+    places : sequence of float, shape (area,)
+    others : sequence of float, shape (area,), optional
+        With what they are correlated, whose ties count too; all different by default.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> what_an_order_cannot_show([60, 80, 120, 130], [1, 1, 2, 2])
+    '4 areas in 2 places: the smallest two-sided p of their order is 0.33'
+    """
     number = len(places)
-    if not np.all(np.isfinite(places)):
+    against = list(range(number)) if others is None else others
+    if not (np.all(np.isfinite(places)) and np.all(np.isfinite(against))):
         return "not all areas have a place"
     if number == 1:
         return "one area: there is no order to compare"
-    different = len(set(places))
+    different = min(len(set(places)), len(set(against)))
     if different == 1:
         return f"{several(number, 'area')} in one place: there is no order to compare"
-    smallest = smallest_p_of_places(places) if number < _MOST_TO_COUNT else 0.0
+    smallest = smallest_p_of_places(places, against) if number < _MOST_TO_COUNT else 0.0
     if smallest <= SIGNIFICANT:
         return ""
     tied = "" if different == number else f" in {different} places"
@@ -72,7 +89,7 @@ def what_it_cannot_show(
         order = ", ".join(f"{name} {labels[index]}" for name, labels in several_labels.items())
         # Without places the best that is possible is that all of them differ.
         orders.setdefault(order, {}).setdefault(area, float(index if places is None else given[index]))
-    found = {order: _of_one_order(list(places_of.values())) for order, places_of in orders.items()}
+    found = {order: what_an_order_cannot_show(list(places_of.values())) for order, places_of in orders.items()}
     notes = [f"{order}, {words}" if order else words for order, words in found.items() if words]
     return "; ".join(notes if places is not None else ["areas have neither rank nor score", *notes])
 

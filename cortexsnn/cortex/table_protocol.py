@@ -35,12 +35,26 @@ def _require_estimator(how: Mapping[str, Any], field: str) -> None:
         raise InputError(f"keys of {field}", sorted(map(str, how)), f"{missing[0]} too",
                          "with an estimator stand its settings, which may be empty, and per: 'layer' for one fit to "
                          "the mean curve of an area, 'neuron' for one fit each")  # fmt: skip
+    nothing = [key for key, value in how["settings"].items() if value is None]
+    if nothing:
+        raise InputError(f"{nothing[0]} in the settings of {field}", None, "a value", "leave out what is not known")
     try:
-        estimator_of(name, dict(how["settings"]))
+        estimator = estimator_of(name, dict(how["settings"]))
     except InputError as error:
         raise InputError(f"{error.field} in the settings of {field}", error.value, error.expected, error.hint) from None
     except TypeError:
         raise InputError(f"settings of {field}", dict(how["settings"]), f"settings that {name} takes") from None
+    _require_long_enough(how, estimator.bin_ms, field)
+
+
+def _require_long_enough(how: Mapping[str, Any], bin_ms: float, field: str) -> None:
+    """Trials that hold the bins of three lags, or the longest lag and a bin."""
+    if how.get("trial_ms") is None:
+        return
+    least_ms = max(3 * bin_ms, float(how["settings"].get("max_lag_ms", 0.0)) + bin_ms)
+    if min(how["trial_ms"]) < least_ms:
+        raise InputError(f"trial_ms of {field}", how["trial_ms"], f"at least {least_ms:g} ms each",
+                         f"the bins of {bin_ms:g} ms and the lags of {how['estimator']} need them")  # fmt: skip
 
 
 def _require_trials(how: Mapping[str, Any], field: str) -> None:
@@ -96,8 +110,8 @@ def protocol_text(given: Any, what: str) -> str:
         unknown = [key for key in map(str, how) if key not in _KEYS]
         if unknown:
             raise InputError(f"key of {field}", unknown[0], f"one of {', '.join(_KEYS)}")
-        _require_estimator(how, field)
         _require_trials(how, field)
+        _require_estimator(how, field)
         wrong = [key for key in _WORDS if not isinstance(how.get(key, ""), str)]
         if wrong:
             raise InputError(f"{wrong[0]} of {field}", how[wrong[0]], "words")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.cortex.table_columns import read_rows
 from cortexsnn.cortex.table_layout import dataset_of
-from cortexsnn.cortex.table_metadata import note_of, what_it_cannot_show
+from cortexsnn.cortex.table_metadata import note_of, what_an_order_cannot_show
 from cortexsnn.errors import InputError
 
 __all__ = ["area_means", "citation", "joined", "load", "names", "protocol", "rows"]
@@ -124,7 +124,12 @@ def _column(table: xr.Dataset, name: str, what: str) -> NDArray[Any]:
 def _of_one_measure(table: xr.Dataset, what: str) -> str:
     measures = list(dict.fromkeys(_column(table, "measure", what).tolist()))
     if len(measures) > 1:
-        raise InputError(f"measures of {what}", measures, "one of them", "choose with rows(table, measure=...)")
+        raise InputError(
+            f"measures of {what}",
+            measures,
+            "one of them",
+            "choose with rows(table, measure=...), or with --measure in the shell",
+        )
     return str(measures[0])
 
 
@@ -308,6 +313,6 @@ def joined(
         {
             "only_in_first": ", ".join(area for area in left if area not in right),
             "only_in_second": ", ".join(area for area in right if area not in left),
-            "note": what_it_cannot_show(shared, [left[area] for area in shared]),
+            "note": what_an_order_cannot_show([left[area] for area in shared], [right[area] for area in shared]),
         },
     )

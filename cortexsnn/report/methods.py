@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,9 @@ _INPUTS = {
     "test": "Networks were driven by the trials of the test split, so that structure of the stimulus is in the "
     "timescales too.",
 }
+# Ends an item about the study with what a network has.
+_HERE = re.compile(r" \(here [^()]*\)$")
+_SILENT = re.compile(r"\d+ of \d+ neurons? (is|are) silent$")
 _VERDICTS = {
     "matched": "measured by the protocol of that study",
     "differs": "measured by a protocol that differs from that of the study (the table 'protocol' says in what)",
@@ -227,10 +231,19 @@ def _setting(name: str, value: str) -> str:
     return f"{name.replace('_', ' ')} {value}".replace("_", " ")
 
 
-def _shared(results: Sequence[Mapping[str, Any]], name: str) -> list[str]:
-    """Items of an attribute, one a line, that all results have."""
-    return [item for item in str(results[0].get(name, "")).splitlines()
-            if all(item in str(one.get(name, "")).splitlines() for one in results)]  # fmt: skip
+def _items(results: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    """Items of an attribute, one a line: those of all results, then the others with how many results have them."""
+    found: dict[str, list[str]] = {}
+    for one in results:
+        for item in dict.fromkeys(str(one.get(name, "")).splitlines()):
+            # What a study does not tell is the same of all results, however many trials these have.
+            found.setdefault(_SILENT.sub("some neurons are silent", _HERE.sub("", item)), []).append(item)
+    told = {bare: items[0] if len(set(items)) == 1 else bare for bare, items in found.items()}
+    shared = [text for bare, text in told.items() if len(found[bare]) == len(results)]
+    networks = counted(len(results), "network")
+    return shared + [
+        f"in {len(found[bare])} of {networks}: {text}" for bare, text in told.items() if text not in shared
+    ]
 
 
 def _protocol(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -240,15 +253,16 @@ def _protocol(results: Sequence[Mapping[str, Any]]) -> list[str]:
         followed = [one for one in results if one.get("protocol_table", "") == table]
         if not table:
             continue
-        those = "All networks" if len(followed) == len(results) else f"{len(followed)} of {len(results)} networks"
+        some = f"{len(followed)} of {len(results)} networks {'was' if len(followed) == 1 else 'were'}"
+        those = "All networks were" if len(followed) == len(results) else some
         words.append(
-            f"{those} were measured as the study of table '{table}' measured the cortex: recordings were cut into "
+            f"{those} measured as the study of table '{table}' measured the cortex: recordings were cut into "
             "trials as long as those of the study, as far as they hold them."
         )
         for kind, said in (("matched", "As in the study"), ("unmatched", "Not as in the study, or not known of it")):
-            shared = _shared(followed, f"protocol_{kind}")
-            if shared:
-                words.append(f"{said}: {'; '.join(shared)}.")
+            items = _items(followed, f"protocol_{kind}")
+            if items:
+                words.append(f"{said}: {'; '.join(items)}.")
     return words
 
 

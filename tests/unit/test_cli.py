@@ -209,12 +209,50 @@ def test_spontaneous_trials_are_enough_for_a_study(network_file):
     counted = murray.assign_attrs(protocol=known)
     assert made(network, study=counted).counts.shape[0] == 30
     assert "murray2014 had 30" in made(network, study=counted).reason
+    # A study that tells how many it had and not how long they were.
+    assert "gao2020_macaque had 1, of unknown length" in made(slow, study=cortex.load("gao2020_macaque")).reason
     # Without a study, and with one that does not know how long: 5 tau.
     assert made(slow, 4, study=None).counts.shape == (4, 60 + 150, 40)
     assert made(slow, 4, study=cortex.load("gao2020_macaque")).counts.shape == (4, 60 + 150, 40)
 
 
+@pytest.mark.parametrize(
+    ("name", "measure", "window_ms", "words"),
+    [("rudelt2024", "tau_C", 10_020, "10020 ms, which multistep of rudelt2024 needs"),
+     ("ito2020", None, 73_440, "73440 ms, which acf of ito2020 needs"),
+     ("gao2020_human", None, 1000, "1000 ms, which knee of gao2020_human needs")],
+)  # fmt: skip
+def test_recordings_are_long_enough_for_the_lags_of_a_study_of_unknown_trials(network_file, name, measure, window_ms,
+                                                                              words):  # fmt: skip
+    # Protects from a long simulation that the verb after it refuses to measure.
+    from cortexsnn import cortex, datasets, pipeline
+
+    network = Network.load(network_file)
+    dataset = datasets.load_described(network.metadata["dataset"])
+    study = cortex.load(name, measure)
+    trials = pipeline.spontaneous_trials(network, dataset, 2, np.random.default_rng(0), study=study)
+    assert trials.counts.shape[1] - trials.burn_in_steps == window_ms / 10
+    assert words in trials.reason
+    recorded = _recording(np.ones((2, trials.counts.shape[1], 3), dtype=int))
+    recorded.attrs["burn_in_ms"] = 10.0 * trials.burn_in_steps
+    measured = cortex.measure_like(recorded, study, bootstrap=0, rng=np.random.default_rng(0), progress=False)
+    assert measured.attrs["window_ms"] == pytest.approx(window_ms)
+
+
+def test_a_recording_that_cannot_be_measured_or_held_is_refused_before_it_is_made(tmp_path, network_file, capsys):
+    simulate = ["simulate", network_file, "--out", tmp_path / "o.nc", "--input", "spontaneous"]
+    _refused(capsys, [*simulate, "--like", "siegle2021", "--measure", "response_decay"], "can repeat", "--like none")
+    _refused(capsys, [*simulate, "--like", "chaudhuri2015", "--measure", "noise_to_V1"], "does not say how", "--like")
+    _refused(capsys, [*simulate, "--like", "siegle2021"], "--measure")
+    # 200 trials of half an hour, in steps of 10 ms on 40 channels.
+    long = [*simulate, "--like", "pochinok2026", "--trials", "200"]
+    _refused(capsys, long, "200 trials of 1800", "at most 4 GB", "--trials")
+    assert not (tmp_path / "o.nc").exists()
+
+
 def test_test_trials_are_not_made_for_a_study(tmp_path, network_file, capsys):
+    of_measure = ["simulate", network_file, "--out", tmp_path / "o.nc", "--measure", "intrinsic"]
+    _refused(capsys, of_measure, "--measure", "--input spontaneous")
     simulate = ["simulate", network_file, "--out", tmp_path / "o.nc", "--like", "murray2014"]
     _refused(capsys, simulate, "--like", "--input spontaneous")
 
@@ -256,6 +294,26 @@ def test_activity_without_spiking_layers_is_refused(tmp_path, network_file, caps
 def test_a_demo_folder_of_other_data_is_not_taken_for_its_own(tmp_path, capsys):
     (tmp_path / "settings.json").write_text('{"data": "/somewhere/else"}')
     _refused(capsys, ["demo", "--out", tmp_path], str(tmp_path), "--out")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{", "3"])
+def test_a_demo_folder_with_other_settings_is_no_demo_folder(tmp_path, capsys, text):
+    (tmp_path / "settings.json").write_text(text)
+    _refused(capsys, ["demo", "--out", tmp_path], "a file that cortexsnn demo wrote")
+
+
+def test_a_demo_folder_of_an_older_version_says_what_differs(tmp_path, capsys, monkeypatch):
+    # Protects users of an older folder: its settings lack what came later, and are no foreign file for that.
+    import cortexsnn
+    from cortexsnn import demo
+
+    path = tmp_path / "settings.json"
+    demo._remember(path, "mts_xor", demo._MTS_XOR)
+    then = json.loads(path.read_text())
+    del then["measured_like"]
+    path.write_text(json.dumps(then | {"version": "0.0.1"}))
+    _refused(capsys, ["demo", "--out", tmp_path], "version and measured_like of the demo", "'0.0.1', None",
+             f"'{cortexsnn.__version__}', 'murray2014', as now")  # fmt: skip
 
 
 @pytest.mark.torch

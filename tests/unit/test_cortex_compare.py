@@ -304,7 +304,9 @@ def test_the_interval_of_a_ratio_takes_in_all_layers_at_an_end(table):
 
 def test_layers_that_were_cut_out_leave_the_others_in_their_place(table):
     # Protects depth: layers 2 and 4 of four are not the first and the last of two.
-    whole = network(60.0, 90.0, 150.0, 240.0)
+    names = [f"hidden{k}" for k in (1, 1, 2, 3, 4)]
+    # What estimate returns still names the layers of all neurons where some were cut out.
+    whole = network(60.0, 90.0, 150.0, 240.0).assign_coords(unit_layer=("unit", names))
     cut = cortex.compare(whole.isel(layer=[1, 3]), table, rng=rng()).isel(network=0)
     assert cut["layer_height"].to_numpy() == pytest.approx([1 / 3, 1])
     assert cut["slope"].item() == pytest.approx(math.log(240 / 90) / (2 / 3))
@@ -313,9 +315,7 @@ def test_layers_that_were_cut_out_leave_the_others_in_their_place(table):
     assert math.isnan(cut["ratio"].item())
     full = cortex.compare(whole, table, rng=rng()).isel(network=0)
     assert "depth" not in full["slope_note"].item()
-    # What estimate returns still names the layers of all neurons where the last ones were cut out.
-    estimated = whole.assign_coords(unit_layer=("unit", [f"hidden{k}" for k in (1, 1, 2, 3, 4)]))
-    lower = cortex.compare(estimated.isel(layer=[0, 1]), table, rng=rng()).isel(network=0)
+    lower = cortex.compare(whole.isel(layer=[0, 1]), table, rng=rng()).isel(network=0)
     assert lower["layer_height"].to_numpy() == pytest.approx([0, 1 / 3])
     assert "only layers at depth 1, 2 of 1 to 4" in lower["order_note"].to_numpy()[0]
 
@@ -324,6 +324,12 @@ def test_depths_that_are_no_positions_give_their_order(table):
     halves = cortex.compare(network(60.0, 90.0, 150.0, depth=[0.0, 0.5, 1.0]), table, rng=rng()).isel(network=0)
     assert halves["layer_height"].to_numpy().tolist() == [0.0, 0.5, 1.0]
     assert halves["slope_note"].item() == ""
+    for depth in ([10, 20, 30], [5, 6, 7], [2, 3, 4], [1, 3, 5]):
+        # Positions in a network that nobody knows: 10 of 30 layers, or micrometres below the pia.
+        own = cortex.compare(network(60.0, 90.0, 150.0, depth=depth), table, rng=rng()).isel(network=0)
+        assert own["layer_height"].to_numpy().tolist() == [0.0, 0.5, 1.0]
+        assert own["ratio"].item() == pytest.approx(150 / 60)
+        assert "only their order is taken" in own["slope_note"].item()
     uneven = cortex.compare(network(60.0, 90.0, 150.0, depth=[0.0, 0.1, 1.0]), table, rng=rng()).isel(network=0)
     assert uneven["layer_height"].to_numpy().tolist() == [0.0, 0.5, 1.0]
     assert "only their order is taken" in uneven["slope_note"].item()
@@ -816,6 +822,22 @@ def test_printed_errors_are_those_of_areas_that_were_recorded_once():
     assert known.tolist() == [True, False]
     assert np.percentile(replicates[0], [2.5, 50, 97.5]) == pytest.approx([80.0, 100.0, 160.0], rel=0.15)
     assert (replicates[1] == 200.0).all()
+    # One more data set of another area leaves printed errors as they are, and data sets without one do not dilute them.
+    more = own_table(
+        area=["a", "a", "b"], dataset=["x", "y", "x"], tau_ms=[100.0, 102.0, 200.0], sem_ms=[8.0, np.nan, 16.0]
+    )
+    replicates, known = area_replicates(more, np.array(["a", "b"]), rng())
+    assert known.all()
+    spread = np.log(replicates).std(axis=1)
+    assert spread == pytest.approx([0.08 / np.sqrt(2), 0.08], rel=0.15)
+    # An error far beyond its timescale, such as one in other units, is as wide as numbers go.
+    slip = own_table(area=["a", "b"], tau_ms=[60.0, 90.0], sem_ms=[50_000.0, 5.0])
+    replicates, known = area_replicates(slip, np.array(["a", "b"]), rng())
+    assert known.all()
+    assert np.isfinite(replicates).all()
+    # Data sets that agree exactly tell nothing of the error.
+    equal = own_table(area=["a", "a", "b"], dataset=["x", "y", "x"], tau_ms=[60.0, 60.0, 90.0])
+    assert area_replicates(equal, np.array(["a", "b"]), rng())[1].tolist() == [False, False]
     # Two data sets in all: one degree of freedom, whose widest draws no float could hold.
     twice = own_table(area=["a", "a", "b"], dataset=["x", "y", "x"], tau_ms=[50.0, 500.0, 90.0])
     assert np.isfinite(area_replicates(twice, np.array(["a", "b"]), rng())[0]).all()

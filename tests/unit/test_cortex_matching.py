@@ -82,7 +82,7 @@ def test_other_ways_to_measure_are_named(recording, murray):
     assert found.differs == ("bin_ms 20 (study: 50)", "trials of 4000 ms (study: 500 to 1000 ms)")
     result = cortex.compare(usual, murray, rng=rng())
     assert result["protocol"].item() == "differs"
-    assert result.attrs["warning"].startswith("1 of 1 networks were not measured by the protocol of murray2014")
+    assert result.attrs["warning"].startswith("1 of 1 network was not measured by the protocol of murray2014")
     assert "bin_ms 20 (study: 50)" in result["protocol_note"].item()
     other = timescales.estimate(recording, "acf", start_ms=200.0, bootstrap=0, rng=rng(), progress=False)
     assert "estimator acf (study: pearson_trials)" in cortex.protocol_difference(other, murray).differs
@@ -103,6 +103,37 @@ def test_signals_are_not_measured_as_spikes(murray):
     signals = xr.Dataset({"rate_hz": ("layer", [np.nan])}, attrs=attributes)
     assert cortex.protocol_difference(spikes, murray).verdict == "matched"
     assert "signals (study: spikes)" in cortex.protocol_difference(signals, murray).differs
+
+
+@pytest.mark.parametrize(
+    ("window_ms", "bin_ms", "verdict"),
+    [(450.0, 50.0, "differs"), (500.0, 50.0, "matched"), (480.0, 48.0, "differs"), (1000.0, 50.0, "matched"),
+     (1050.0, 50.0, "differs")],
+)  # fmt: skip
+def test_trials_shorter_than_those_of_the_study_are_no_match(murray, window_ms, bin_ms, verdict):
+    # Protects "matched" from a whole bin of slack: 450 ms are not between 500 and 1000 ms.
+    attributes = {"estimator": "pearson_trials", "bin_ms": bin_ms, "per": "layer", "window_ms": window_ms}
+    found = cortex.protocol_difference(xr.Dataset(attrs=attributes), murray)
+    assert found.verdict == verdict
+    said = f"trials of {window_ms:g} ms (study: 500 to 1000 ms)"
+    # Bins of 48 ms differ, but ten of them are all that trials of 500 ms hold.
+    assert (said in found.same) == (window_ms in (480.0, 500.0, 1000.0))
+
+
+def test_test_trials_are_not_what_a_study_had(recording, murray, tmp_path, capsys):
+    # Protects "matched": structure of the stimulus in the timescales is none of the cortex at rest.
+    driven = recording.copy()
+    driven.attrs |= {"input": "test"}
+    measured = cortex.measure_like(driven, murray, bootstrap=0, rng=rng(), progress=False)
+    assert measured.attrs["protocol_verdict"] == "differs"
+    assert any(
+        item.startswith("driven by test trials (the study: decay time of") for item in items(measured, "unmatched")
+    )
+    assert cortex.compare(measured, murray, rng=rng())["protocol"].item() == "differs"
+    recordings.save(driven, tmp_path / "run" / "test.nc")
+    arguments = ["timescales", str(tmp_path / "run" / "test.nc"), "--out", str(tmp_path / "run" / "timescales.nc")]
+    assert main([*arguments, "--bootstrap", "0", "--quiet"]) == 0
+    assert "unmatched: driven by test trials (the study: " in capsys.readouterr().out
 
 
 def test_layers_are_cut_at_the_same_times(murray):
@@ -186,6 +217,11 @@ def test_trials_shorter_than_the_longest_of_a_study_are_cut_to_the_next_that_it_
     assert chosen.attrs["protocol_verdict"] == "matched"  # between the data sets that the table pools
     assert "trials of 600 ms (study: 500 to 1000 ms)" in items(chosen, "matched")
     assert "no data set of the study has trials of 600 ms (but of 500, 1000 ms)" in items(chosen, "unmatched")
+    # A length that no data set has is not that of the study, nor are its timescales rough for it.
+    outside = cortex.measure_like(in_steps(0.01, 0.6), murray, trial_ms=300.0, bootstrap=0, rng=rng(), progress=False)
+    assert outside.attrs["protocol_verdict"] == "differs"
+    assert "those of the study too" not in outside.attrs["protocol_caution"]
+    assert "fifth of the trials of 300 ms" in outside.attrs["protocol_caution"]
     shorter = cortex.measure_like(in_steps(0.01, 0.4), murray, bootstrap=0, rng=rng(), progress=False)
     assert (shorter.attrs["window_ms"], shorter.attrs["protocol_verdict"]) == (400.0, "differs")
     assert "trials of 500, 1000 ms: those of the recording have at most 400 ms, record longer" in items(
@@ -258,6 +294,15 @@ def test_data_that_cannot_be_cut_is_refused(murray):
         cortex.measure_like({"a": one, "b": other}, murray, rng=rng())
     with pytest.raises(InputError, match="start_ms is 5000"):
         cortex.measure_like(one, murray, start_ms=5000.0, rng=rng())
+    for start_ms in (float("nan"), "x", -500.0):
+        with pytest.raises(InputError, match=r"start_ms is .*; expected a number of at least 0"):
+            cortex.measure_like(one, murray, start_ms=start_ms, rng=rng())
+    uneven = SpikeTrains.from_times([[[0.1], [0.2]], [[0.05], [0.4]]], durations_s=[0.3, 0.45])
+    with pytest.raises(InputError, match=r"start_ms is 350\.0; expected less than the 300 ms of the shortest trial"):
+        cortex.measure_like(uneven, murray, start_ms=350.0, rng=rng())
+    for table in (None, "murray2014"):
+        with pytest.raises(InputError, match=r"table is .*; expected a table. cortex.load\('murray2014'\) gives one"):
+            cortex.measure_like(one, table, rng=rng())
 
 
 def test_the_command_line_measures_like_the_study_that_it_compares_with(recording, tmp_path, capsys):

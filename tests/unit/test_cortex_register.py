@@ -65,6 +65,12 @@ def test_a_table_of_a_user_can_be_joined(tmp_path):
     assert table.attrs["note"] == "3 areas: the smallest two-sided p of their order is 0.33"
     both = joined(load("murray2014"), table)
     assert both["area"].to_numpy().tolist() == ["MT", "LPFC", "LIP"]
+    # Ties of either table count, and the order of the two does not.
+    tied = register(write(tmp_path, "area,rank\nA,1\nB,1\nC,2\nD,2\n", "tied.csv"))
+    plain = register(write(tmp_path, "area,tau_ms\nA,60\nB,80\nC,120\nD,130\n", "plain.csv"))
+    said = "4 areas in 2 places: the smallest two-sided p of their order is 0.33"
+    assert joined(tied, plain, ("rank", "tau_ms")).attrs["note"] == said
+    assert joined(plain, tied, ("tau_ms", "rank")).attrs["note"] == said
 
 
 def test_little_is_needed_and_ties_are_fine(tmp_path):
@@ -157,6 +163,20 @@ def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, message):
         (
             {"protocol": {"timescale": {"estimator": "acf", "settings": {"bin_ms": "5"}, "per": "layer"}}},
             "bin_ms in the settings of protocol 'timescale' .* is '5'; expected a positive number",
+        ),
+        (
+            {"protocol": {"timescale": {"estimator": "acf", "settings": {"max_lag_ms": None}, "per": "layer"}}},
+            "max_lag_ms in the settings of protocol 'timescale' .* is None; expected a value. leave out what is not",
+        ),
+        (
+            {"protocol": {"timescale": {"estimator": "pearson_trials", "settings": {}, "per": "layer",
+                                        "trial_ms": [1]}}},
+            r"trial_ms of protocol 'timescale' .* is \[1\]; expected at least 150 ms each",
+        ),
+        (
+            {"protocol": {"timescale": {"estimator": "acf", "settings": {"bin_ms": 10.0, "max_lag_ms": 500.0},
+                                        "per": "layer", "trial_ms": [1000, 400]}}},
+            r"trial_ms of protocol 'timescale' .* expected at least 510 ms each",
         ),
         ({"columns": {"x_mm": {"type": "str"}}}, "type of column 'x_mm' .* is 'str'; expected one of float"),
         ({"columns": ["tau_ms"]}, "columns in the metadata of table 'mine'"),

@@ -199,12 +199,22 @@ def test_methods_tell_what_of_the_study_was_matched_and_what_was_not():
         "As in the study: estimator pearson_trials; bin_ms 50; one fit to the mean curve of a layer; trials of" in told
     )
     assert "rates of the study are not known" in told
-    assert "number of trials of the study" not in told  # differs between them: told by the table of the page
+    assert "number of trials of the study; " in told  # how many there were here differs between them
+    assert "number of neurons of the study (here 8)" in told
     assert "50 to 60 trials" in told
     assert "2 of 2 networks were measured by the protocol of that study" in told
     assert "protocol verdict" not in told
+    shorter = results[0].assign_attrs(protocol_matched="bin_ms 50", protocol_unmatched="trials of 400 ms")
+    told = text_of([first, run_of("plain-seed1", shorter)], table).text
+    assert "As in the study: bin_ms 50; in 1 of 2 networks: estimator pearson_trials; in 1 of 2" in told
+    assert "in 1 of 2 networks: number of trials of the study (here 60); " in told
+    assert "in 1 of 2 networks: trials of 400 ms." in told
+    quiet = [results[0].assign_attrs(protocol_unmatched=f"'hidden1': {k} of 8 neurons {verb} silent")
+             for k, verb in ((1, "is"), (2, "are"))]  # fmt: skip
+    told = text_of([run_of(f"plain-seed{k}", one) for k, one in enumerate(quiet)], table).text
+    assert "not known of it: 'hidden1': some neurons are silent." in told
     other = run_of("other-seed0", measured("acf", 1))
-    assert "1 of 2 networks were measured as the study" in text_of([first, other], table).text
+    assert "1 of 2 networks was measured as the study" in text_of([first, other], table).text
     assert "measured as the study" not in text_of([other], table).text
 
 

@@ -24,8 +24,6 @@ __all__ = ["NEURON_STATISTICS", "REPLICATES", "Layers", "read_layers", "split_lo
 # Of each layer; means over networks draw from them again.
 REPLICATES = 500
 _CONFIDENCE = 0.95
-# Depths beyond are no positions of layers.
-_LARGEST_DEPTH = 100_000
 _NEURONS_DRAWN_AT_ONCE = 2_000_000
 
 NEURON_STATISTICS: dict[str, Callable[[Values], Values]] = {
@@ -175,13 +173,16 @@ class _Places:
     note: str
 
 
-def _deepest(timescales: xr.Dataset, names: list[str], depth: NDArray[np.int64]) -> int:
-    """Depth of the last layer: a result still names the layers of all neurons where some were cut out of it."""
-    if "unit_layer" in timescales.variables:
-        every = list(dict.fromkeys(timescales["unit_layer"].to_numpy().astype(str).tolist()))
-        if all(name in every[place - 1 : place] for name, place in zip(names, depth.tolist(), strict=True)):
-            return len(every)
-    return int(depth.max())
+def _deepest(timescales: xr.Dataset, names: list[str], depth: Values) -> int:
+    """Depth of the last layer, if depths are positions in a network that is known; else 0.
+
+    A result of this package still names the layers of all neurons where some layers were cut out of it.
+    """
+    if "unit_layer" not in timescales.variables:
+        return 0
+    every = list(dict.fromkeys(timescales["unit_layer"].to_numpy().astype(str).tolist()))
+    position = {name: place for place, name in enumerate(every, start=1)}
+    return len(every) if depth.tolist() == [position.get(name) for name in names] else 0
 
 
 def _places(timescales: xr.Dataset, names: list[str], label: str) -> _Places:
@@ -190,16 +191,16 @@ def _places(timescales: xr.Dataset, names: list[str], label: str) -> _Places:
         raise InputError(f"depth of network '{label}'", depth.tolist(), "a number for each layer")
     distinct, dense = np.unique(depth, return_inverse=True)
     order = np.argsort(dense, kind="stable")
-    if np.any(distinct < 1) or np.any(distinct != np.round(distinct)) or distinct[-1] > _LARGEST_DEPTH:
-        steps = np.diff(distinct)
-        uneven = steps.size > 0 and not np.allclose(steps, steps[0])
-        note = "depths are not positions from 1: only their order is taken" if uneven else ""
-        return _Places(order, dense[order].astype(np.int64) + 1, distinct.size, note)
-    positions = depth.astype(np.int64)
-    deepest = _deepest(timescales, names, positions)
-    here = ", ".join(f"{one:.0f}" for one in distinct)
-    cut = f"only layers at depth {here} of 1 to {deepest}: relative depth is that in the whole network"
-    return _Places(order, positions[order], deepest, cut if distinct.size < deepest else "")
+    here = ", ".join(f"{one:g}" for one in distinct)
+    deepest = _deepest(timescales, names, depth)
+    if deepest:
+        cut = f"only layers at depth {here} of 1 to {deepest}: relative depth is that in the whole network"
+        return _Places(order, depth[order].astype(np.int64), deepest, cut if distinct.size < deepest else "")
+    # Even steps from the first layer on are as good as positions.
+    even = distinct[0] == 0 and np.allclose(np.diff(distinct), distinct[-1] / max(1, distinct.size - 1))
+    counted = even or np.array_equal(distinct, np.arange(1, distinct.size + 1))
+    note = "" if counted else f"depths {here} are not known to be positions in the network: only their order is taken"
+    return _Places(order, dense[order].astype(np.int64) + 1, distinct.size, note)
 
 
 def _seconds(tau_ms: Values) -> str:

@@ -31,8 +31,8 @@ def nearest_part(networks: Sequence[Layers], areas: Areas, rng: np.random.Genera
     """Variables on network, layer and area.
 
     The nearest area is that of the nearest mean timescale, on a logarithmic scale. Its probability, and that of every
-    other area, is the share of draws in which it is nearest: the layer is drawn from its interval, an area from its
-    data sets and their errors.
+    other area, is the share of draws in which it is nearest: the layer is drawn from its interval, the
+    mean of an area from the scatter of data sets, or from printed errors where these are larger.
 
     Parameters
     ----------
