@@ -96,6 +96,7 @@ def _network_and_data(options: argparse.Namespace) -> tuple[Network, Dataset]:
 def _simulate(options: argparse.Namespace) -> None:
     from cortexsnn import brian, pipeline, recording
     from cortexsnn.summary import counted
+    from cortexsnn.trials import spontaneous_trials, task_trials
 
     if options.input == "test" and options.like:
         raise InputError("--like", options.like, "--input spontaneous with it", "test trials are as long as they are")
@@ -104,12 +105,12 @@ def _simulate(options: argparse.Namespace) -> None:
     network, dataset = _network_and_data(options)
     seed = None
     if options.input == "test":
-        trials = pipeline.task_trials(dataset, options.trials)
+        trials = task_trials(dataset, options.trials)
     else:
         seed = options.seed
         rng = np.random.default_rng([seed, _INPUT])
         study = _study(options.like or pipeline.USUAL_TABLE, options.measure)
-        trials = pipeline.spontaneous_trials(network, dataset, options.trials, rng, study=study)
+        trials = spontaneous_trials(network, dataset, options.trials, rng, study=study)
     # Blocks go to disk as they come, so that an interrupted run goes on.
     recorded = brian.simulate(
         network, trials.counts, device=options.device, path=options.out, progress=not options.quiet
@@ -134,9 +135,10 @@ def _study(like: str, measure: str | None) -> xr.Dataset | None:
 def _agree(options: argparse.Namespace) -> int:
     from cortexsnn import pipeline, recording
     from cortexsnn.runs import save_agreement
+    from cortexsnn.trials import task_trials
 
     network, dataset = _network_and_data(options)
-    trials = pipeline.task_trials(dataset, options.trials)
+    trials = task_trials(dataset, options.trials)
     recorded, agreement = pipeline.check_simulators(
         network, trials, runtime_trials=options.runtime_trials, progress=not options.quiet
     )

@@ -33,6 +33,7 @@ def test_local_links_lead_somewhere():
 def test_every_verb_of_the_page_exists_and_takes_one_study_by_itself():
     # Protects the promise that networks are measured like the table that they are compared with.
     from cortexsnn import cli, pipeline
+    from cortexsnn.trials import USUAL_TRIALS
 
     shell = "".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL))
     commands = [line.split("#")[0] for line in re.findall(r"^cortexsnn (.*)$", shell, flags=re.MULTILINE)]
@@ -40,7 +41,7 @@ def test_every_verb_of_the_page_exists_and_takes_one_study_by_itself():
     for command in commands:
         cli._parser().parse_args(command.split())
     assert f"(`{pipeline.USUAL_TABLE}`)" in PAGE
-    assert f"and {pipeline.USUAL_TRIALS} if nothing is said" in re.sub(r"\s+", " ", PAGE)
+    assert f"and {USUAL_TRIALS} if nothing is said" in re.sub(r"\s+", " ", PAGE)
     for verb in ("simulate", "timescales", "compare"):
         for action in cli._parser()._subparsers._group_actions[0].choices[verb]._actions:
             if action.dest in ("like", "table"):

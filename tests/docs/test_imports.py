@@ -33,9 +33,10 @@ ALLOWED = {
     "terminal": set(),
     "experiment": {"datasets", "hierarchy", "training"},
     "arguments": set(),
+    "trials": {"cortex", "datasets", "network", "timescales"},
     "pipeline": {
         *("brian", "cortex", "datasets", "decoding", "network", "recording", "reference"),
-        *("runs", "timescales", "training"),
+        *("runs", "timescales", "training", "trials"),
     },
 }  # fmt: skip
 

@@ -178,7 +178,8 @@ def test_verbs_work_alone_on_the_files_of_another(tmp_path, network_file):
 
 def test_spontaneous_trials_are_enough_for_a_study(network_file):
     """A recording holds whole trials of the study, as many as it had where that is known, whatever the layers are."""
-    from cortexsnn import cortex, datasets, pipeline
+    from cortexsnn import cortex, datasets
+    from cortexsnn import trials as trials_of_a_run
 
     network = Network.load(network_file)
     slow = Network(
@@ -192,7 +193,7 @@ def test_spontaneous_trials_are_enough_for_a_study(network_file):
     murray = cortex.load("murray2014")
 
     def made(network, trials=None, study=murray):
-        return pipeline.spontaneous_trials(network, dataset, trials, np.random.default_rng(0), study=study)
+        return trials_of_a_run.spontaneous_trials(network, dataset, trials, np.random.default_rng(0), study=study)
 
     # 5 tau are 1.5 s, which two trials of 1 s hold; 2 tau of burn-in come before.
     trials = made(slow, 21)
@@ -202,7 +203,7 @@ def test_spontaneous_trials_are_enough_for_a_study(network_file):
     assert made(network, 21).counts.shape[0] == 21
     assert "short" not in made(network, 21).reason
     unknown = made(network)
-    assert unknown.counts.shape == (pipeline.USUAL_TRIALS, 6 + 100, 40)
+    assert unknown.counts.shape == (trials_of_a_run.USUAL_TRIALS, 6 + 100, 40)
     assert "how many murray2014 had is not known" in unknown.reason
     # The numbers of a study that tells them.
     known = json.dumps({"intrinsic": cortex.protocol(murray) | {"trials": 30}})
@@ -225,12 +226,13 @@ def test_spontaneous_trials_are_enough_for_a_study(network_file):
 def test_recordings_are_long_enough_for_the_lags_of_a_study_of_unknown_trials(network_file, name, measure, window_ms,
                                                                               words):  # fmt: skip
     # Protects from a long simulation that the verb after it refuses to measure.
-    from cortexsnn import cortex, datasets, pipeline
+    from cortexsnn import cortex, datasets
+    from cortexsnn import trials as trials_of_a_run
 
     network = Network.load(network_file)
     dataset = datasets.load_described(network.metadata["dataset"])
     study = cortex.load(name, measure)
-    trials = pipeline.spontaneous_trials(network, dataset, 2, np.random.default_rng(0), study=study)
+    trials = trials_of_a_run.spontaneous_trials(network, dataset, 2, np.random.default_rng(0), study=study)
     assert trials.counts.shape[1] - trials.burn_in_steps == window_ms / 10
     assert words in trials.reason
     recorded = _recording(np.ones((2, trials.counts.shape[1], 3), dtype=int))

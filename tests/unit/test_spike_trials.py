@@ -5,13 +5,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from cortexsnn import datasets, pipeline
+from cortexsnn import datasets
 from cortexsnn.datasets import Dataset, Split
 from cortexsnn.datasets.binning import Binning
 from cortexsnn.datasets.lazy_counts import LazyCounts, in_batches
 from cortexsnn.datasets.spike_trials import SpikeTrials
 from cortexsnn.errors import InputError
 from cortexsnn.network import ArrayInput, Network, Population, input_counts, spike_inputs
+from cortexsnn.trials import task_trials
 
 BINNING = Binning(steps=20, window_s=1.0, channels=12)
 
@@ -326,7 +327,7 @@ def test_batches_reach_the_network_with_time_first():
 def test_simulators_get_lazy_counts_block_by_block():
     network = Network(BINNING.dt_s, (Population.input("input", 12), Population.lif("hidden1", 3, tau_s=0.02)), ())
     lazy, dense = as_dataset(True), as_dataset(False)
-    trials = pipeline.task_trials(lazy, 5)
+    trials = task_trials(lazy, 5)
     assert isinstance(trials.counts, LazyCounts)
     given = spike_inputs(network, trials.counts)["input"]
     plain = spike_inputs(network, dense.test.counts[:5])["input"]
