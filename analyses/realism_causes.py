@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from cortexsnn import brian, datasets, pipeline, reference
+from cortexsnn import brian, datasets, reference, trials
 from cortexsnn.network import Network
 from cortexsnn.results import save_dataset
 
@@ -46,10 +47,10 @@ def main() -> None:
         return
     network = Network.load(options.network)
     dataset = datasets.load_described(network.metadata["dataset"], options.folder)
-    task = pipeline.task_trials(dataset, options.trials)
-    rungs = {number: brian.on_rung(number) for number in brian.RUNGS}
-    slow = {"refractory_ms": 1e3 * network.dt_s}
-    versions = {
+    task = trials.task_trials(dataset, options.trials)
+    rungs = {number: rung.realism for number, rung in brian.RUNGS.items() if rung.realism is not None}
+    slow: dict[str, Any] = {"refractory_ms": 1e3 * network.dt_s}
+    versions: dict[str, brian.Realism | None] = {
         "exact twin": None,
         "fine steps": rungs[2],
         "fine steps, one spike in a trained step": replace(rungs[2], **slow),

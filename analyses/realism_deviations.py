@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cortexsnn import brian, cortex, datasets, pipeline
+from cortexsnn import brian, cortex, datasets, trials
 from cortexsnn.brian import Circuit
 from cortexsnn.network import Network
 from cortexsnn.results import save_dataset
@@ -54,10 +54,10 @@ def main() -> None:
         return
     network, rng = Network.load(options.network), np.random.default_rng(1)
     dataset = datasets.load_described(network.metadata["dataset"], options.folder)
-    task = pipeline.task_trials(dataset, options.trials)
+    task = trials.task_trials(dataset, options.trials)
     # Five slow time constants of a fast network are too short a trial for bins of 50 ms; those of a study are not.
     study = cortex.open_table(options.study) if options.study else None
-    spontaneous = pipeline.spontaneous_trials(network, dataset, options.spontaneous, rng, study=study)
+    spontaneous = trials.spontaneous_trials(network, dataset, options.spontaneous, rng, study=study)
     circuits = versions(network, rng)
     table = brian.effects(
         {name: one for name, one in circuits.items() if not options.only or name in ["exact twin", *options.only]},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cortexsnn import brian, datasets, pipeline
+from cortexsnn import brian, datasets, trials
 from cortexsnn.network import Network
 from cortexsnn.results import save_dataset
 
@@ -28,8 +28,8 @@ def main() -> None:
         return
     network, rng = Network.load(options.network), np.random.default_rng(1)
     dataset = datasets.load_described(network.metadata["dataset"], options.folder)
-    task = pipeline.task_trials(dataset, options.trials)
-    spontaneous = pipeline.spontaneous_trials(network, dataset, options.spontaneous, rng)
+    task = trials.task_trials(dataset, options.trials)
+    spontaneous = trials.spontaneous_trials(network, dataset, options.spontaneous, rng)
     table = brian.ladder(
         network,
         task.counts,

@@ -72,7 +72,7 @@ class _StepSeconds(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if "for the steps of a block" in record.msg:
-            self.seconds += float(record.args[1])  # type: ignore[index]
+            self.seconds += float(record.args[1])  # type: ignore[index, arg-type]
 
 
 @contextmanager

@@ -80,10 +80,14 @@ class Speech:
         return trials.take(np.random.default_rng(SEED).permutation(len(trials))[: self.sizes.trials])
 
     @cached_property
+    def counts(self) -> LazyCounts:
+        """All trials on the time steps of training."""
+        return LazyCounts(self.spikes, Binning(STEPS, WINDOW_S, CHANNELS), progress=False)
+
+    @cached_property
     def split(self) -> Split:
         """All trials with some label."""
-        counts = LazyCounts(self.spikes, Binning(STEPS, WINDOW_S, CHANNELS), progress=False)
-        return Split(counts, np.arange(len(counts)) % CLASSES)
+        return Split(self.counts, np.arange(len(self.counts)) % CLASSES)
 
     def write_for_tonic(self, root: Path, trials: int) -> None:
         """The first trials where tonic looks for SHD; the empty archive keeps it from downloading."""
@@ -118,7 +122,7 @@ def batches(trials: int) -> Iterator[NDArray[np.int64]]:
 
 def loader(speech: Speech) -> dict[str, Any]:
     """Samples per second of an epoch in random order: counts as bytes, as the tensor that the network takes, sparse."""
-    counts = speech.split.counts
+    counts = speech.counts
     trials = len(counts)
     time_first = TimeFirst("cpu")
 

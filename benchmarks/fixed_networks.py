@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ TRIALS, STEPS = 16, 250
 SEEDS = range(4)
 LOWEST, HIGHEST = 0.02, 0.25  # share of bins with a spike
 
-ARCHITECTURES: dict[str, dict[str, object]] = {
+ARCHITECTURES: dict[str, dict[str, Any]] = {
     "dense": {},
     "delays": {"delays": (0, 2, 7), "reset": "subtract_decayed"},
     "recurrent": {"recurrent": True, "feedback": True},
@@ -68,7 +69,9 @@ def _network(
     source, before = "input", CHANNELS
     for layer, size in enumerate(SIZES):
         name = f"hidden{layer + 1}"
-        adapts = {"adaptation_strength": rng.uniform(0, 0.4, size), "adaptation_tau_s": 0.08} if adaptation else {}
+        adapts: dict[str, Any] = {}
+        if adaptation:
+            adapts = {"adaptation_strength": rng.uniform(0, 0.4, size), "adaptation_tau_s": 0.08}
         populations.append(
             Population.lif(name, size, tau_s=rng.uniform(0.01, 0.15, size), threshold=rng.uniform(0.6, 1.5, size),
                            bias=rng.normal(0.02, 0.05, size), reset=reset, refractory_steps=refractory, **adapts)

@@ -36,7 +36,7 @@ TOOLCHAINS = {toolchain.device: toolchain for toolchain in (CPP, CUDA)}
 def _tiled(network: Network, name: str, copies: int) -> Any:
     """A population as often as there are copies; only its size counts."""
     population = network[name]
-    repeated = {
+    repeated: dict[str, Any] = {
         field: np.tile(getattr(population, field), copies) for field in ("tau_s", "threshold", "bias")
         if getattr(population, field, None) is not None
     }  # fmt: skip

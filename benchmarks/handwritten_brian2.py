@@ -14,6 +14,7 @@ import json
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import brian2 as b2
 import numpy as np
@@ -119,7 +120,7 @@ def main() -> None:
     compiler_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     b2.device.run(directory=str(project), with_output=False)
     dt_s = float(given["dt_s"])
-    spikes = {}
+    spikes: dict[str, Any] = {}
     for layer, monitor in enumerate(monitors):
         step = np.rint(np.asarray(monitor.t) / dt_s).astype(np.int64)
         spikes[f"step{layer}"], spikes[f"neuron{layer}"] = step, np.asarray(monitor.i)

@@ -29,12 +29,10 @@ def handwritten(network: Network, counts: NDArray[np.uint8], *, same_flags: bool
         flags = ["--same-flags"] if same_flags else []
         times = child("handwritten_brian2.py", folder, "--parallel-make", jobs, *flags)
         with np.load(folder / "spikes.npz") as stored:
-            spikes = {
-                population.name: _keys(
-                    *np.divmod(stored[f"step{layer}"], times["period_steps"]), stored[f"neuron{layer}"], counts.shape[1]
-                )
-                for layer, population in enumerate(network.hidden)
-            }
+            spikes = {}
+            for layer, population in enumerate(network.hidden):
+                trial, step = np.divmod(stored[f"step{layer}"], times["period_steps"])
+                spikes[population.name] = _keys(trial, step, stored[f"neuron{layer}"], counts.shape[1])
     return {"times": times, "spikes": spikes}
 
 
@@ -48,7 +46,8 @@ def differing(recording: Any, spikes: dict[str, NDArray[np.int64]], steps: int) 
     unequal = total = 0
     for name, other in spikes.items():
         node = recording[name]
-        own = _keys(*(node[f"spike_{field}"].to_numpy() for field in ("trial", "step", "neuron")), steps)
+        trial, step, neuron = (node[f"spike_{field}"].to_numpy() for field in ("trial", "step", "neuron"))
+        own = _keys(trial, step, neuron, steps)
         unequal += np.setxor1d(own, other, assume_unique=True).size
         total += own.size
     return unequal, total

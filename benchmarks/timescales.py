@@ -174,7 +174,7 @@ def memory(sizes: Sizes) -> dict[str, Any]:
         path = Path(folder) / "recording.nc"
         made = recording.make_recording([layer], dt_s=0.001, trials=trials, steps=steps, source="benchmark")
         recording.save(made, path)
-        spikes_bytes = sum(made["hidden1"][name].nbytes for name in made["hidden1"].data_vars)
+        spikes_bytes = sum(int(one.nbytes) for one in made["hidden1"].data_vars.values())
         del made, layer
         before = reset_peak_memory()
         with recording.opened(path) as opened:

@@ -46,9 +46,9 @@ def calibration(
     protocol: ts.Protocol, estimator: str, seed: int, *, repeats: int = 8, tau_ms: Sequence[float] = TRUE_MS, **how: Any
 ) -> xr.Dataset:
     """A calibration curve with intervals."""
-    how = {"process": RATES, "bootstrap": REPLICATES} | how
+    chosen: dict[str, Any] = {"process": RATES, "bootstrap": REPLICATES, **how}
     rng = np.random.default_rng(seed)
-    return ts.calibrate(protocol, estimator, tau_ms=tau_ms, repeats=repeats, rng=rng, progress=False, **how)
+    return ts.calibrate(protocol, estimator, tau_ms=tau_ms, repeats=repeats, rng=rng, progress=False, **chosen)
 
 
 def row(label: str, curve: xr.Dataset) -> str:
@@ -123,7 +123,7 @@ def spontaneous(folder: Path) -> Said:
         "20 neurons, 3 Hz, the same rate": (ts.Protocol(1, TEN_MINUTES_S, 20, 3.0), together, 8),
     }
     figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.0), sharey=True)
-    said = {}
+    said: Said = {}
     for ax, (title, (protocol, process, repeats)) in zip(axes, cases.items(), strict=True):
         curves = {
             name: calibration(protocol, name, 3, repeats=repeats, tau_ms=TRUE_MS[1:], process=process, bin_ms=25.0)
@@ -142,12 +142,15 @@ def spontaneous(folder: Path) -> Said:
 def signals(folder: Path) -> Said:
     """Signals: what the mean of each trial takes, and one long signal by all estimators for it."""
     short, true = ts.Protocol(500, 1.0, 1), (10.0, 20.0, 50.0, 100.0, 200.0)
-    how = {"process": ts.noisy_signals(2.0), "bin_ms": 2.0, "max_lag_ms": 100.0, "model": "exponential", "bootstrap": 0}
+    how: dict[str, Any] = {
+        "process": ts.noisy_signals(2.0), "bin_ms": 2.0, "max_lag_ms": 100.0, "model": "exponential", "bootstrap": 0
+    }  # fmt: skip
     centred = {
         label: calibration(short, "acf", 4, tau_ms=true, centre=centre, **how)
         for label, centre in (("mean over all trials", "all"), ("mean of each trial", "trial"))
     }
-    long, how_long = ts.Protocol(1, 120.0, 1), {"process": ts.noisy_signals(5.0), "tau_ms": true}
+    long = ts.Protocol(1, 120.0, 1)
+    how_long: dict[str, Any] = {"process": ts.noisy_signals(5.0), "tau_ms": true}
     by = {name: calibration(long, name, 5, bin_ms=5.0, **how_long) for name in ("acf", "knee", "integral")}
     figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.2), sharey=True)
     panels = ((centred, "acf, 500 trials of 1 s, centred by the"), (by, "one signal of 2 min"))
