@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cortexsnn.errors import InputError
 
-__all__ = ["Values", "choice", "finite", "generator", "not_negative", "number", "positive", "whole"]
+__all__ = ["Values", "choice", "finite", "generator", "names_among", "not_negative", "number", "positive", "whole"]
 
 Values = NDArray[np.float64]
 
@@ -28,6 +28,18 @@ def choice(field: str, value: Any, among: Iterable[str]) -> None:
     words = tuple(among)
     if value not in words:
         raise InputError(field, value, f"one of {', '.join(words)}")
+
+
+def names_among(field: str, given: str | Iterable[str] | None, among: Iterable[str]) -> list[str]:
+    """The names that are given, all of them known; a single string is one name, and None stands for all."""
+    known = list(among)
+    if given is None:
+        return known
+    names = [given] if isinstance(given, str) else list(given)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise InputError(field, unknown[0] if unknown else names, f"one or more of {', '.join(known)}")
+    return names
 
 
 def _real(value: Any) -> Values | None:

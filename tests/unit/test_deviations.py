@@ -363,6 +363,13 @@ def test_the_given_circuit_stays_as_it_was(network, counts):
     assert_same(run(twin, counts), reference.simulate(network, counts))
 
 
+def test_a_single_name_is_one_name_and_not_its_letters(network):
+    twin = brian.circuit(network)
+    assert brian.scale_tau(twin, 2.0, "hidden2").changes == brian.scale_tau(twin, 2.0, ["hidden2"]).changes
+    name = "hidden1_to_hidden2"
+    assert brian.synaptic_noise(twin, 0.1, name).changes == brian.synaptic_noise(twin, 0.1, [name]).changes
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -371,13 +378,17 @@ def test_the_given_circuit_stays_as_it_was(network, counts):
         (lambda c: brian.adaptation_current(c, "hidden1", 10.0, -1.0), "kick is -1.0"),
         (lambda c: DEVIATIONS["adaptation"](DEVIATIONS["adaptation"](c)), "no variable adaptation"),
         (lambda c: brian.synaptic_noise(c, -0.1), "cv is -0.1"),
-        (lambda c: brian.synaptic_noise(c, 0.1, ["hidden1"]), "projection is 'hidden1'; expected one of input_to"),
+        (
+            lambda c: brian.synaptic_noise(c, 0.1, ["hidden1"]),
+            "projections is 'hidden1'; expected one or more of input_to",
+        ),
         (lambda c: brian.lesion(c, "input"), "population to silence is 'input'"),
         (lambda c: brian.lesion(c, "hidden1", 0.0), "fraction is 0.0; expected a number above 0, at most 1"),
         (lambda c: brian.lesion(c, "hidden1", 0.5), "rng is None"),
         (lambda c: brian.lesion_synapses(c, "nowhere", 0.5), "projection is 'nowhere'"),
         (lambda c: brian.scale_tau(c, 0.0), "factor is 0.0"),
-        (lambda c: brian.scale_tau(c, 2.0, ["readout"]), "population in populations is 'readout'"),
+        (lambda c: brian.scale_tau(c, 2.0, ["readout"]), "populations is 'readout'; expected one or more of hidden1"),
+        (lambda c: brian.scale_tau(c, 2.0, []), "populations is .*; expected one or more of hidden1"),
         (lambda c: brian.scale_tau(c, 2.0, by="length"), "by is 'length'; expected one of capacitance, leak"),
     ],
 )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cortexsnn.brian.biophysics.spike_effects import added_by_spike, hidden_weight
 from cortexsnn.brian.circuit import COUNT, Circuit, SynapseModel, circuit_of
 from cortexsnn.brian.equations import NeuronModel
-from cortexsnn.checks import finite, generator, not_negative, positive
+from cortexsnn.checks import finite, generator, names_among, not_negative, positive
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
 
@@ -150,7 +150,7 @@ def _height(population: Population, model: NeuronModel, kind: str) -> NDArray[np
     return np.broadcast_to((np.asarray(values[threshold]) - values["E_L"]) * values["g_L"], population.size)
 
 
-def synaptic_noise(circuit: Circuit | Network, cv: float, projections: Collection[str] | None = None) -> Circuit:
+def synaptic_noise(circuit: Circuit | Network, cv: float, projections: str | Collection[str] | None = None) -> Circuit:
     """The effect of every spike on every target varies: weights are multiplied by 1 + cv*randn(), anew each time.
 
     The mean drive stays. A draw below -1/cv turns the sign of a weight, which for a cv up to 0.3 happens once in two
@@ -161,7 +161,7 @@ def synaptic_noise(circuit: Circuit | Network, cv: float, projections: Collectio
     circuit : Circuit or Network
     cv : float
         Standard deviation of the effect of a spike, divided by its mean.
-    projections : collection of str, optional
+    projections : str or collection of str, optional
         All onto spiking populations if not given; readouts only decode.
 
     Returns
@@ -185,8 +185,9 @@ def synaptic_noise(circuit: Circuit | Network, cv: float, projections: Collectio
     circuit = circuit_of(circuit)
     not_negative("cv", cv)
     network = circuit.network
-    names = [p.name for p in network.projections if network[p.target].kind == "lif"]
-    names = names if projections is None else [_projection(circuit, name).name for name in projections]
+    onto_spiking = [p.name for p in network.projections if network[p.target].kind == "lif"]
+    every = [p.name for p in network.projections]
+    names = onto_spiking if projections is None else names_among("projections", projections, every)
     noisy = {}
     for name in names:
         model = circuit.synapses[name]

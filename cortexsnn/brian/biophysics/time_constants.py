@@ -14,7 +14,7 @@ from cortexsnn.brian.biophysics.deviations import ADAPTING
 from cortexsnn.brian.biophysics.spike_effects import added_by_spike, hidden_weight
 from cortexsnn.brian.circuit import Circuit, SynapseModel, circuit_of
 from cortexsnn.brian.equations import NeuronModel
-from cortexsnn.checks import choice, positive
+from cortexsnn.checks import choice, names_among, positive
 from cortexsnn.errors import InputError
 from cortexsnn.network import Network, Population, Projection
 
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 def scale_tau(
     circuit: Circuit | Network,
     factor: float,
-    populations: Collection[str] | None = None,
+    populations: str | Collection[str] | None = None,
     *,
     by: Literal["capacitance", "leak"] = "capacitance",
 ) -> Circuit:
@@ -50,7 +50,7 @@ def scale_tau(
     circuit : Circuit or Network
     factor : float
         2 doubles the time constants.
-    populations : collection of str, optional
+    populations : str or collection of str, optional
         All spiking ones if not given.
     by : {"capacitance", "leak"}
 
@@ -78,10 +78,7 @@ def scale_tau(
     choice("by", by, ("capacitance", "leak"))
     network = circuit.network
     spiking = [p.name for p in network.hidden]
-    names = spiking if populations is None else list(populations)
-    unknown = [name for name in names if name not in spiking]
-    if unknown:
-        raise InputError("population in populations", unknown[0], f"one of {', '.join(spiking)}")
+    names = names_among("populations", populations, spiking)
     scaled, gains, models = {}, {}, {}
     early_s = (circuit.steps_per_bin - 1) * network.dt_s
     for name in names:
