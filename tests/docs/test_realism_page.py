@@ -74,6 +74,20 @@ def cause_rows():
     ]
 
 
+def kinds():
+    """Accuracies of the XOR networks with and without a hierarchy, in percent, of seed and rung."""
+    return [
+        np.array([100 * results(f"ladder_mts_{kind}_seed{seed}")["accuracy"].to_numpy() for seed in range(3)])
+        for kind in ("hierarchical", "homogeneous")
+    ]
+
+
+def kind_rows():
+    return [
+        [str(rung), *(", ".join(f"{value:.0f}" for value in kind[:, rung]) for kind in kinds())] for rung in brian.RUNGS
+    ]
+
+
 def deviation_rows():
     table = results(f"deviations_{XOR}")
     return [
@@ -115,6 +129,7 @@ def test_every_rung_and_deviation_is_on_the_page():
 
 def test_the_tables_are_those_of_the_results():
     assert rows("rung | accuracy") == ladder_rows()
+    assert rows("rung | time constants") == kind_rows()
     assert rows("circuit") == cause_rows()
     assert rows("multi-timescale XOR |") == deviation_rows()
     assert rows("spoken digits with delays |") == delay_rows()
@@ -166,6 +181,11 @@ def sentences():
     assert (np.isfinite(late).sum(axis=1) <= 1).all()
     yield f"{np.nanmin(late):.0f} to {np.nanmax(late):.0f} ms"
     yield f"{xor.attrs['trials']} test trials"
+    lost = [kind[:, 0] - kind[:, 4] for kind in kinds()]
+    words = [f"{one.min():.0f} to {one.max():.0f}" for one in lost]
+    assert lost[0].max() > lost[1].min()  # they overlap
+    assert lost[1].max() > lost[0].min()
+    yield f"networks with a hierarchy lose {words[0]} points and those without one {words[1]}"
 
 
 def test_what_the_text_says_is_what_was_measured():
