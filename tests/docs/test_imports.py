@@ -15,6 +15,7 @@ ALLOWED = {
     "hierarchy": set(),
     "network": {"hierarchy"},
     "exchange": {"network"},
+    "models": {"network"},
     "decoding": {"network"},
     "recording": set(),
     "reference": {"network", "recording"},

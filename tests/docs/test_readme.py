@@ -44,3 +44,15 @@ def test_every_verb_of_the_readme_exists():
     }
     for command in commands:
         _parser().parse_args(command.split())
+
+
+def test_everything_lies_where_the_readme_says():
+    # Protects newcomers from rooms that have moved: the first column of the table names real files and folders.
+    table = README.read_text(encoding="utf-8").split("## Where everything lies")[1]
+    cells = re.findall(r"^\| (`[^|]*) \|", table, flags=re.MULTILINE)
+    said = [Path(path) for cell in cells for path in re.findall(r"`([^`]*)`", cell)]
+    root = README.parent
+    missing = [path for path in said if not (root / path).exists() and not (root / "cortexsnn" / path).exists()]
+    assert not missing
+    rooms = {part for path in said for part in path.parts}
+    assert {path.parent.name for path in (root / "cortexsnn").glob("*/__init__.py")} <= rooms
